@@ -1,0 +1,1 @@
+"""The book: chapters as text, their executed twins, charts and the published site."""

@@ -1,0 +1,125 @@
+"""The tables that stand beside the charts: values of the lab as pandas frames.
+
+Times are medians in ms, sizes in MiB, blocks of 8 kB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from fluxlab.book.claims import AuditClaim, LatencyClaim
+from fluxlab.indexes.catalog import Catalog, ForeignKeyFacts
+from fluxlab.workload.compare import Change, Comparison
+from fluxlab.workload.store import State
+
+
+def running(state: State, origin: str) -> pd.DataFrame:
+    """Return what runs: the server, its machine, and every setting we chose."""
+    facts = state.facts
+    rows = [("server", origin), *facts]
+    return pd.DataFrame(rows, columns=["what", "value"]).set_index("what")
+
+
+def sizes(before: Catalog, after: Catalog) -> pd.DataFrame:
+    """Return rows and weight per table, with its indexes before and after."""
+    old, new = before.table_frame(), after.table_frame()
+    mib = 2**20
+    return pd.DataFrame(
+        {
+            "rows": old["rows"],
+            "columns": old["columns"],
+            "table MiB": old["table_bytes"] / mib,
+            "indexes before": old["indexes"],
+            "after": new["indexes"],
+            "index MiB before": old["index_bytes"] / mib,
+            "MiB after": new["index_bytes"] / mib,
+        }
+    ).sort_values("rows", ascending=False)
+
+
+def foreign_keys(before: Catalog, after: Catalog) -> pd.DataFrame:
+    """Return the foreign keys that lack an index in one of the two states."""
+    later = {key.name: key for key in after.foreign_keys}
+    return pd.DataFrame(
+        {
+            "table": key.table_name,
+            "column": ", ".join(key.columns),
+            "refers to": key.referenced_table,
+            "on delete": "cascade" if key.cascades else "no action",
+            "before": _served(key),
+            "after": _served(later[key.name]),
+        }
+        for key in before.foreign_keys
+        if not (key.supporting_index and later[key.name].supporting_index)
+    ).set_index(["table", "column"])
+
+
+def audited(claims: Sequence[AuditClaim], before: Catalog, after: Catalog) -> pd.DataFrame:
+    """Return the columns in index keys per table, as reported and as they are."""
+    frame = pd.DataFrame(
+        {
+            "table": claim.table,
+            "report": claim.columns,
+            "before": len(before.indexed_columns(claim.table)),
+            "after": len(after.indexed_columns(claim.table)),
+        }
+        for claim in claims
+    ).set_index("table")
+    frame["report − after"] = frame["report"] - frame["after"]
+    return frame
+
+
+def latency(claims: Iterable[LatencyClaim], comparison: Comparison) -> pd.DataFrame:
+    """Return the report's latency rows: expected, and measured per parameter class."""
+    return pd.DataFrame(
+        {
+            "report's row": claim.name,
+            "class": change.of_class,
+            "expected": f"{claim.before_ms:g} → {claim.after_ms:g} ms",
+            "before": str(change.before.sample),
+            "after": str(change.after.sample),
+            "change": str(change.speedup),
+            "by the clock": change.outcome,
+            "blocks": f"{change.before.plan.blocks:,} → {change.after.plan.blocks:,}",
+        }
+        for claim in claims
+        for change in comparison
+        if change.query == claim.query
+    ).set_index(["report's row", "class"])
+
+
+def changes(rows: Iterable[Change]) -> pd.DataFrame:
+    """Return Changes as a table, in the order given."""
+    return pd.DataFrame(
+        {
+            "query": change.query,
+            "class": change.of_class,
+            "before": str(change.before.sample),
+            "after": str(change.after.sample),
+            "change": str(change.speedup),
+            "outcome": change.outcome,
+            "blocks before": change.before.plan.blocks,
+            "blocks after": change.after.plan.blocks,
+            "plan": "new" if change.has_new_plan else "same",
+        }
+        for change in rows
+    ).set_index(["query", "class"])
+
+
+def outcomes(comparison: Comparison) -> pd.DataFrame:
+    """Return how many pairs got faster, slower, stayed or are unclear, per class."""
+    frame = comparison.frame()
+    table = pd.crosstab(frame["class"], frame["outcome"], margins=True, margins_name="all")
+    classes = [
+        name for name in ("hot", "typical", "rare", "absent", "all") if name in table.index
+    ]
+    words = [
+        name for name in ("faster", "slower", "same", "unclear", "all") if name in table
+    ]
+    return table.loc[classes, words]
+
+
+def _served(key: ForeignKeyFacts) -> str:
+    return key.supporting_index or "no index"

@@ -1,0 +1,290 @@
+"""The commands: up, status, down, run, queries, sql, psql, book, site.
+
+The only module that prints. Every failure is one sentence and what to do, exit code 1;
+Ctrl-C leaves what is measured and exits with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fluxlab.errors import FluxlabError
+from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
+from fluxlab.terminal import Reporter
+
+if TYPE_CHECKING:
+    from fluxlab.lab import Lab
+
+_DESCRIPTION = """\
+Measure what the indexes of a PostgreSQL database do for its queries.
+
+fluxlab rebuilds the database of Flux Studio, runs every query of the application
+before and after the 90 indexes of its sprint, and writes a book about it.
+"""
+_EPILOG = """\
+examples:
+  fluxlab run --size tiny          everything, on 38,000 rows, in about a minute
+  fluxlab sql user_by_email | fluxlab psql sprint11
+  fluxlab status
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True, highlight=False)
+    try:
+        settings = read_settings()
+        if getattr(options, "size", None):
+            settings = replace(settings, size=options.size)
+        command: Callable[[Settings, argparse.Namespace], int] = options.command
+        return command(settings, options)
+    except FluxlabError as error:
+        # Text, not markup: a message may hold brackets.
+        console.print(Text(error.what, style="bold red"), Text(error.do), soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print(
+            "\nStopped. What is measured is kept; the same command goes on from there."
+        )
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away, as in `fluxlab queries | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fluxlab",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: object, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=command)
+        return added
+
+    run = add("run", _run, "Do everything: servers, data, indexes, measurements, book.")
+    run.add_argument("--size", choices=tuple(USERS_OF_SIZE), help="how much data (small)")
+    run.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="a slower statement is noted as slower than this (10; at size tiny 2)",
+    )
+    run.add_argument("--no-book", action="store_true", help="measure only")
+    add("up", _up, "Start the servers, or find them running.")
+    add("status", _status, "Say which servers run and what they hold.")
+    add("down", _down, "Stop the servers that fluxlab started.")
+    queries = add("queries", _queries, "List the queries of the application.")
+    queries.add_argument("--area", help="of one area only, such as messaging")
+    sql = add("sql", _sql, "Print one query with its parameters, ready for psql.")
+    sql.add_argument("query", help="its name, as `fluxlab queries` lists it")
+    sql.add_argument(
+        "--class",
+        dest="of_class",
+        default="typical",
+        choices=("hot", "typical", "rare", "absent"),
+        help="which values to take from the data (typical)",
+    )
+    psql = add("psql", _psql, "Open psql on a state of the lab.")
+    psql.add_argument("state", nargs="?", default="baseline", help="baseline or sprint11")
+    psql.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to psql")
+    add("book", _book, "Execute the chapters into notebooks/, where they are committed.")
+    site = add("site", _site, "Build the site from the executed notebooks.")
+    site.add_argument("--notebooks", type=Path, help="where they are (notebooks/)")
+    return parser
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab import pipeline
+    from fluxlab.workload.measure import Effort
+
+    timeout = options.timeout
+    if timeout is None:
+        timeout = 2.0 if settings.size == "tiny" else 10.0
+    if timeout < 0.1:
+        raise FluxlabError("The timeout is too short to run anything.", "Give 0.1 or more.")
+    with Reporter() as report:
+        lab = pipeline.start_lab(settings, report)
+        effort = Effort(timeout_ms=round(timeout * 1000))
+        measured = pipeline.measure_lab(lab, effort, report)
+        index = None
+        if not options.no_book:
+            notebooks = settings.home / "book"
+            pipeline.make_book(settings, notebooks, report)
+            index = pipeline.make_site(settings, notebooks, report)
+    _print_summary(lab, measured, index)
+    return 0
+
+
+def _print_summary(lab: Lab, measured: int, index: Path | None) -> None:
+    from fluxlab.book.sentences import finding
+
+    console = Console(highlight=False)
+    console.print()
+    console.print(_latency_table(lab))
+    console.print()
+    console.print(f"{finding(lab.comparison)}.", style="bold")
+    console.print(
+        f"{len(lab.comparison):,} pairs of query and parameter class, {measured:,} of them "
+        "measured in this run."
+    )
+    if index is not None:
+        console.print(f"\nThe book: {index}")
+        console.print("JupyterLab: make lab")
+
+
+def _latency_table(lab: Lab) -> Table:
+    from fluxlab.workload.stats import show_median
+
+    table = Table(
+        title="The report's latency table, expected and measured",
+        title_justify="left",
+        caption="Medians at the client; in brackets the 95 % interval of the ratio.",
+        caption_justify="left",
+        pad_edge=False,
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("query type", no_wrap=True)
+    table.add_column("report", justify="right", no_wrap=True)
+    table.add_column("class")
+    table.add_column("before", justify="right", no_wrap=True)
+    table.add_column("after", justify="right", no_wrap=True)
+    table.add_column("change")
+    for claim in lab.claims.latency:
+        changes = [change for change in lab.comparison if change.query == claim.query]
+        for number, change in enumerate(changes):
+            table.add_row(
+                "" if number else claim.name,
+                "" if number else f"{claim.before_ms:g} → {claim.after_ms:g} ms",
+                change.of_class,
+                show_median(change.before.sample),
+                show_median(change.after.sample),
+                change.speedup.sentence,
+                end_section=number == len(changes) - 1,
+            )
+    return table
+
+
+def _up(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.servers import postgres, redis
+
+    for server in (postgres.start(settings), redis.start(settings)):
+        if server.message:
+            print(server.message)
+    return _status(settings, options)
+
+
+def _status(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.servers import postgres, redis
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("server", "version", "where from", "process", "connection"):
+        table.add_column(name, overflow="fold")
+    found = (
+        ("PostgreSQL", postgres.find(settings)),
+        ("Redis protocol", redis.find(settings)),
+    )
+    for name, server in found:
+        if server is None:
+            table.add_row(name, "", "not running", "", "start it with `fluxlab up`")
+            continue
+        version = getattr(server, "version_text", None) or str(server.version)
+        process = str(server.pid) if server.pid else ""
+        table.add_row(name, version, server.origin, process, server.shown)
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _down(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.servers import postgres, redis
+
+    for name, stop in (("PostgreSQL", postgres.stop), ("Valkey", redis.stop)):
+        print(f"{name}: {'stopped' if stop(settings) else 'nothing of ours was running'}")
+    return 0
+
+
+def _queries(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.workload.catalogue import load_workload
+
+    workload = load_workload(settings.root / "sql" / "queries")
+    if options.area and options.area not in workload.areas:
+        raise FluxlabError(
+            f"There is no area {options.area!r}.",
+            f"Use one of {', '.join(workload.areas)}.",
+        )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("query", no_wrap=True)
+    table.add_column("kind")
+    table.add_column("what")
+    for query in workload.select(area=options.area).values():
+        table.add_row(query.name, "write" if query.is_write else "read", Text(query.what))
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _sql(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.lab import open_lab
+    from fluxlab.workload.parameters import psql_block
+
+    lab = open_lab(settings)
+    query = lab.workload.find(options.query)
+    with lab.connection() as connection:
+        print(psql_block(connection, query, lab.parameters(query, options.of_class)))
+    return 0
+
+
+def _psql(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.lab import open_lab
+    from fluxlab.servers.binaries import find_postgres
+
+    lab = open_lab(settings)
+    program = find_postgres(settings).bin / "psql"
+    if not program.exists():
+        raise FluxlabError(
+            f"There is no psql in {program.parent}.", "Install PostgreSQL's client."
+        )
+    # Through the environment: everybody on the machine can read a command line.
+    environment = {**os.environ, **lab.psql_environment(options.state)}
+    sys.stdout.flush()
+    os.execve(program, ["psql", *options.rest], environment)
+
+
+def _book(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab import pipeline
+
+    with Reporter() as report:
+        for path in pipeline.make_book(settings, settings.root / "notebooks", report):
+            report.say(str(path.relative_to(settings.root)))
+    return 0
+
+
+def _site(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab import pipeline
+
+    notebooks = options.notebooks or settings.root / "notebooks"
+    with Reporter() as report:
+        index = pipeline.make_site(settings, notebooks, report)
+    print(index)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Making, copying and dropping databases, and never one that is not ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import sql
+
+from fluxlab.errors import FluxlabError
+from fluxlab.servers.connections import connect
+from fluxlab.servers.postgres import PostgresServer
+
+#: Databases with this prefix, or with our comment, are ours to drop.
+PREFIX = "flux_"
+MARK = "fluxlab"
+
+_COMMENT = """
+select shobj_description(oid, 'pg_database')
+from pg_database
+where datname = %s
+"""
+
+
+def maintenance(server: PostgresServer, application: str = "fluxlab") -> psycopg.Connection:
+    """A connection from which databases are made and dropped."""
+    return connect(server, "postgres", application=application)
+
+
+def clone(server: PostgresServer, name: str, *, source: str = "flux_template") -> None:
+    """Make a database as a copy of another; an older one of that name is dropped first.
+
+    Raises FluxlabError when the source is missing or in use, or when `name` exists and
+    is not ours.
+    """
+    with maintenance(server) as connection:
+        drop(connection, name)
+        strategy = sql.SQL(" strategy file_copy" if server.version >= 150_000 else "")
+        query = sql.SQL("create database {} template {}").format(
+            sql.Identifier(name), sql.Identifier(source)
+        )
+        try:
+            connection.execute(query + strategy)
+        except psycopg.errors.InvalidCatalogName:
+            raise FluxlabError(
+                f"There is no database {source} to copy.", "Build it: fluxlab data."
+            ) from None
+        except psycopg.errors.ObjectInUse:
+            raise FluxlabError(
+                f"Somebody is connected to {source}, so it cannot be copied.",
+                "Close the sessions in that database and try again.",
+            ) from None
+        write_comment(connection, name, {"kind": "clone", "source": source})
+
+
+def drop(connection: psycopg.Connection, name: str) -> None:
+    """Drop a database of ours if it exists, together with the sessions in it."""
+    if not exists(connection, name):
+        return
+    if not name.startswith(PREFIX) and read_comment(connection, name) is None:
+        raise FluxlabError(
+            f"The database {name} exists, and fluxlab did not make it.",
+            "Rename or drop it yourself, or use another name.",
+        )
+    connection.execute(
+        sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+    )
+
+
+def exists(connection: psycopg.Connection, name: str) -> bool:
+    """Whether there is such a database."""
+    query = "select 1 from pg_database where datname = %s"
+    return connection.execute(query, (name,)).fetchone() is not None
+
+
+def write_comment(
+    connection: psycopg.Connection, name: str, facts: Mapping[str, object]
+) -> None:
+    """Write what we know of a database into its comment, where it cannot get lost."""
+    text = json.dumps({MARK: 1, **facts})
+    query = sql.SQL("comment on database {} is {}")
+    connection.execute(query.format(sql.Identifier(name), sql.Literal(text)))
+
+
+def read_comment(connection: psycopg.Connection, name: str) -> dict[str, object] | None:
+    """What we wrote into a database's comment; None if it is missing or not ours."""
+    row = connection.execute(_COMMENT, (name,)).fetchone()
+    try:
+        facts = json.loads(row[0]) if row and row[0] else None
+    except ValueError:
+        return None
+    return facts if isinstance(facts, dict) and MARK in facts else None

@@ -1,0 +1,193 @@
+"""The Lab: what a notebook holds. `fluxlab.open()` returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import pandas as pd
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
+
+from fluxlab.book.claims import Claims, read_claims
+from fluxlab.dataset.load import Dataset, build_template
+from fluxlab.errors import FluxlabError
+from fluxlab.indexes.catalog import Catalog, read_catalog
+from fluxlab.indexes.states import (
+    DATABASES,
+    Report,
+    prepare_state,
+    read_migration,
+    read_state,
+    silent,
+)
+from fluxlab.plans.explain import explain
+from fluxlab.plans.plan import Plan
+from fluxlab.servers import postgres
+from fluxlab.servers.connections import connect
+from fluxlab.servers.postgres import PostgresServer
+from fluxlab.settings import Settings, read_settings
+from fluxlab.workload.catalogue import load_workload
+from fluxlab.workload.compare import Comparison, compare_runs
+from fluxlab.workload.parameters import ParameterSet, Sampler
+from fluxlab.workload.query import Query, Workload
+from fluxlab.workload.store import Run, State, Store
+
+MIGRATION = "005_performance_optimization_indexes.sql"
+
+
+class Lab:
+    """The server, the data, the Workload and every Measurement taken so far.
+
+    The states are `baseline` (11 indexes) and `sprint11` (those and 90 more). Nothing
+    here changes either of them.
+    """
+
+    def __init__(
+        self, settings: Settings, server: PostgresServer, dataset: Dataset
+    ) -> None:
+        self.settings = settings
+        self.server = server
+        self.dataset = dataset
+
+    @cached_property
+    def workload(self) -> Workload:
+        """Every Query, by name."""
+        return load_workload(self.settings.root / "sql" / "queries")
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What the report says."""
+        return read_claims(self.settings.root / "data" / "claims.toml")
+
+    @contextmanager
+    def connection(self, state: str = "baseline") -> Iterator[psycopg.Connection]:
+        """Open a connection to the database of a state, for as long as the block lasts."""
+        with connect(self.server, _database(state)) as connection:
+            yield connection
+
+    def catalog(self, state: str = "baseline") -> Catalog:
+        """Read tables, indexes and foreign keys of a state."""
+        with self.connection(state) as connection:
+            return read_catalog(connection, self.settings.root / "sql" / "catalog")
+
+    def state(self, name: str) -> State:
+        """Return the fingerprints of a state as it is now."""
+        _database(name)
+        return read_state(
+            self.server, self.dataset, name, self.settings.root / "sql" / "catalog"
+        )
+
+    def run(self, state: str = "baseline") -> Run:
+        """Return what has been measured of a state, as it is now.
+
+        Raises FluxlabError when nothing has.
+        """
+        store = Store(self.settings.results_path)
+        statements = {query.fingerprint for query in self.workload.values()}
+        run = store.run(self.state(state), statements)
+        store.close()
+        if not run:
+            raise FluxlabError(
+                f"Nothing has been measured of the state {state} with this data set.",
+                "`make run` measures it.",
+            )
+        return run
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The sprint against the baseline, Query by Query and class by class."""
+        return compare_runs(self.run("baseline"), self.run("sprint11"))
+
+    def parameters(self, query: str | Query, of_class: str = "typical") -> ParameterSet:
+        """Draw the ParameterSet of a class; the first there is where it has no own."""
+        found = self.workload.find(query) if isinstance(query, str) else query
+        with self.connection() as connection:
+            sampler = Sampler(connection, self.dataset.now, self.settings.seed)
+            sets = {drawn.of_class: drawn for drawn in sampler.parameter_sets(found)}
+        return sets.get(of_class) or next(iter(sets.values()))
+
+    def plan(self, query: str, state: str = "baseline", of_class: str = "typical") -> Plan:
+        """Return the Plan that was measured."""
+        change = self.comparison.find(query, of_class)
+        return (change.before if state == "baseline" else change.after).plan
+
+    def explain(
+        self,
+        query: str,
+        state: str = "baseline",
+        of_class: str = "typical",
+        *,
+        analyze: bool = False,
+    ) -> Plan:
+        """Ask the server for a Plan now; a write is rolled back."""
+        found = self.workload.find(query)
+        values = self.parameters(found, of_class).values
+        with (
+            connect(self.server, _database(state), autocommit=False) as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            return explain(connection, found.statement, values, analyze=analyze)
+
+    def psql_environment(self, state: str = "baseline") -> dict[str, str]:
+        """Return the PG… variables with which psql reaches a state; may hold a password."""
+        words = conninfo_to_dict(self.server.conninfo, dbname=_database(state))
+        names = {
+            option.keyword.decode(): option.envvar.decode()
+            for option in Conninfo.get_defaults()
+            if option.envvar
+        }
+        return {names[key]: str(value) for key, value in words.items() if key in names}
+
+    def queries(self) -> pd.DataFrame:
+        """Return one row per Query: area, kind, tables, weight, claim, habits."""
+        return pd.DataFrame(
+            {
+                "query": query.name,
+                "area": query.area,
+                "kind": "write" if query.is_write else "read",
+                "tables": ", ".join(query.tables),
+                "weight": query.weight,
+                "claim": query.claim or "",
+                "habits": ", ".join(query.habits),
+                "what": query.what,
+            }
+            for query in self.workload.values()
+        ).set_index("query")
+
+    def __repr__(self) -> str:
+        return (
+            f"<Lab: PostgreSQL {self.server.version_text} ({self.server.origin}), "
+            f"{sum(self.dataset.rows.values()):,} rows of size {self.dataset.size}, "
+            f"{len(self.workload)} queries>"
+        )
+
+
+def open_lab(settings: Settings | None = None) -> Lab:
+    """Return the Lab; starts the server and makes data and states where they are missing.
+
+    Quick when `make run` went before; at size small about a minute when it did not.
+    """
+    settings = settings or read_settings()
+    server = postgres.start(settings)
+    lab = Lab(settings, server, build_template(server, settings))
+    for name in DATABASES:
+        prepare(lab, name)
+    return lab
+
+
+def prepare(lab: Lab, name: str, report: Report = silent) -> None:
+    """Make the database of a state where it is missing."""
+    path = lab.settings.root / "sql" / "migrations" / MIGRATION
+    migration = read_migration(path) if name == "sprint11" else None
+    prepare_state(lab.server, lab.dataset, name, migration, report)
+
+
+def _database(state: str) -> str:
+    if state not in DATABASES:
+        raise FluxlabError(
+            f"There is no state {state!r}.", f"Use one of {', '.join(DATABASES)}."
+        )
+    return DATABASES[state]

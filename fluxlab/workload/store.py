@@ -1,0 +1,240 @@
+"""The results store: every Measurement in one SQLite file, one transaction each.
+
+A state is a database with a certain data set, index set and server; its Run is all
+Measurements of it. They are keyed by the fingerprints of the state, the statement and
+the parameters, so nothing is measured twice and a killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from fluxlab.plans.plan import Plan, read_plan
+from fluxlab.workload.stats import Sample
+
+_METADATA = sa.MetaData()
+_STATES = sa.Table(
+    "state",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("indexes", sa.Text, nullable=False),
+    sa.Column("server", sa.Text, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.UniqueConstraint("name", "dataset", "indexes", "server"),
+)
+_MEASUREMENTS = sa.Table(
+    "measurement",
+    _METADATA,
+    sa.Column("state_id", sa.ForeignKey("state.id"), primary_key=True),
+    sa.Column("query_fingerprint", sa.Text, primary_key=True),
+    sa.Column("parameters_fingerprint", sa.Text, primary_key=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("of_class", sa.Text, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("times_ms", sa.Text, nullable=False),
+    sa.Column("timeout_ms", sa.Float),
+    sa.Column("plan", sa.LargeBinary, nullable=False),
+    sa.Column("measured_at", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a Run was measured on; the three fingerprints make it comparable."""
+
+    name: str
+    dataset: str
+    indexes: str
+    server: str
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Sample and Plan of one Query with one ParameterSet in one state."""
+
+    query: str
+    of_class: str
+    query_fingerprint: str
+    parameters_fingerprint: str
+    parameters: str
+    sample: Sample
+    plan_text: str
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The Plan; not executed when the Sample is censored."""
+        return read_plan(self.plan_text)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The fingerprints that tell it from any other of its state."""
+        return self.query_fingerprint, self.parameters_fingerprint
+
+    def __repr__(self) -> str:
+        return f"<Measurement {self.query}, {self.of_class}: {self.sample}, {self.plan!r}>"
+
+
+@dataclass(frozen=True)
+class Run:
+    """All Measurements of one state, by query and class."""
+
+    state: State
+    measurements: tuple[Measurement, ...]
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Measurement]:
+        return {(one.query, one.of_class): one for one in self.measurements}
+
+    def find(self, query: str, of_class: str) -> Measurement | None:
+        """Return the Measurement of a Query in a class, or None."""
+        return self._by_name.get((query, of_class))
+
+    def classes_of(self, query: str) -> tuple[str, ...]:
+        """Return the classes measured of a Query, in the order hot to absent."""
+        return tuple(one.of_class for one in self.measurements if one.query == query)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per Measurement; times in ms, blocks of 8 kB."""
+        return pd.DataFrame(
+            {
+                "query": one.query,
+                "class": one.of_class,
+                "median_ms": one.sample.median_ms,
+                "executions": one.sample.executions,
+                "is_censored": one.sample.is_censored,
+                "blocks": one.plan.blocks,
+                "rows": one.plan.rows_kept,
+                "wal_records": one.plan.wal_records,
+            }
+            for one in self.measurements
+        )
+
+    def __len__(self) -> int:
+        return len(self.measurements)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.state.name}: {len(self)} measurements>"
+
+
+class Store:
+    """The file behind all Runs; safe to kill, safe to open twice."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = sa.create_engine(f"sqlite:///{path}")
+        sa.event.listen(self._engine, "connect", _be_durable_and_quick)
+        _METADATA.create_all(self._engine)
+
+    def state_id(self, state: State) -> int:
+        """Return the number of a state, which is entered on first sight."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(_STATES)
+                .values(
+                    name=state.name,
+                    dataset=state.dataset,
+                    indexes=state.indexes,
+                    server=state.server,
+                    facts=json.dumps(dict(state.facts)),
+                    created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                )
+                .on_conflict_do_nothing()
+            )
+            found = connection.execute(sa.select(_STATES.c.id).where(*_is(state)))
+            return int(found.scalar_one())
+
+    def known(self, state: State) -> set[tuple[str, str]]:
+        """Return the keys of all Measurements of a state."""
+        columns = _MEASUREMENTS.c.query_fingerprint, _MEASUREMENTS.c.parameters_fingerprint
+        select = sa.select(*columns).join(_STATES).where(*_is(state))
+        with self._engine.connect() as connection:
+            return {(row[0], row[1]) for row in connection.execute(select)}
+
+    def add(self, pairs: Iterable[tuple[State, Measurement]]) -> None:
+        """Keep Measurements that belong together: all of them or none."""
+        measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = [
+            {
+                "state_id": self.state_id(state),
+                "query_fingerprint": one.query_fingerprint,
+                "parameters_fingerprint": one.parameters_fingerprint,
+                "query": one.query,
+                "of_class": one.of_class,
+                "parameters": one.parameters,
+                "times_ms": json.dumps([round(time, 5) for time in one.sample.times_ms]),
+                "timeout_ms": one.sample.timeout_ms,
+                "plan": zlib.compress(one.plan_text.encode()),
+                "measured_at": measured_at,
+            }
+            for state, one in pairs
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(_MEASUREMENTS).on_conflict_do_nothing(), rows)
+
+    def run(self, state: State, statements: Set[str] | None = None) -> Run:
+        """Return the Run of a state; `statements` are fingerprints of the Queries wanted.
+
+        Where a Query has been measured with more than one value of a class, because its
+        sampler was edited, the latest one counts.
+        """
+        select = (
+            sa.select(_MEASUREMENTS)
+            .join(_STATES)
+            .where(*_is(state))
+            .order_by(sa.literal_column("measurement.rowid"))
+        )
+        with self._engine.connect() as connection:
+            every = [_measurement(row) for row in connection.execute(select)]
+        latest = {
+            (one.query, one.of_class): one
+            for one in every
+            if statements is None or one.query_fingerprint in statements
+        }
+        return Run(state, tuple(latest.values()))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
+
+
+def _is(state: State) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        _STATES.c.name == state.name,
+        _STATES.c.dataset == state.dataset,
+        _STATES.c.indexes == state.indexes,
+        _STATES.c.server == state.server,
+    )
+
+
+def _measurement(row: sa.Row[tuple[object, ...]]) -> Measurement:
+    named = row._mapping
+    return Measurement(
+        query=named["query"],
+        of_class=named["of_class"],
+        query_fingerprint=named["query_fingerprint"],
+        parameters_fingerprint=named["parameters_fingerprint"],
+        parameters=named["parameters"],
+        sample=Sample(tuple(json.loads(named["times_ms"])), named["timeout_ms"]),
+        plan_text=zlib.decompress(named["plan"]).decode(),
+    )
+
+
+def _be_durable_and_quick(connection: object, record: object) -> None:
+    # A write-ahead log that is synced at checkpoints: a killed process loses nothing,
+    # a power cut at most the last measurements.
+    for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000"):
+        connection.execute(f"pragma {pragma}")  # type: ignore[attr-defined]

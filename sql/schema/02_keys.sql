@@ -1,0 +1,98 @@
+-- Primary keys and unique constraints, each with the B-tree that enforces it.
+
+alter table users
+    add constraint users_pkey
+    primary key (id);
+alter table users
+    add constraint users_email_key
+    unique (email);
+alter table organizations
+    add constraint organizations_pkey
+    primary key (id);
+alter table organizations
+    add constraint organizations_slug_key
+    unique (slug);
+alter table organization_members
+    add constraint organization_members_pkey
+    primary key (id);
+alter table organization_members
+    add constraint organization_members_organization_id_user_id_key
+    unique (organization_id, user_id);
+alter table teams
+    add constraint teams_pkey
+    primary key (id);
+alter table teams
+    add constraint teams_organization_id_slug_key
+    unique (organization_id, slug);
+alter table team_members
+    add constraint team_members_pkey
+    primary key (id);
+alter table team_members
+    add constraint team_members_team_id_user_id_key
+    unique (team_id, user_id);
+alter table projects
+    add constraint projects_pkey
+    primary key (id);
+alter table projects
+    add constraint projects_organization_id_slug_key
+    unique (organization_id, slug);
+alter table project_members
+    add constraint project_members_pkey
+    primary key (id);
+alter table project_members
+    add constraint project_members_project_id_user_id_key
+    unique (project_id, user_id);
+alter table project_milestones
+    add constraint project_milestones_pkey
+    primary key (id);
+alter table files
+    add constraint files_pkey
+    primary key (id);
+alter table file_permissions
+    add constraint file_permissions_pkey
+    primary key (id);
+alter table conversations
+    add constraint conversations_pkey
+    primary key (id);
+alter table conversation_participants
+    add constraint conversation_participants_pkey
+    primary key (id);
+alter table conversation_participants
+    add constraint conversation_participants_conversation_id_user_id_key
+    unique (conversation_id, user_id);
+alter table messages
+    add constraint messages_pkey
+    primary key (id);
+alter table message_reactions
+    add constraint message_reactions_pkey
+    primary key (id);
+alter table message_reactions
+    add constraint message_reactions_message_id_user_id_reaction_key
+    unique (message_id, user_id, reaction);
+alter table notifications
+    add constraint notifications_pkey
+    primary key (id);
+alter table invoices
+    add constraint invoices_pkey
+    primary key (id);
+alter table invoices
+    add constraint invoices_invoice_number_key
+    unique (invoice_number);
+alter table time_entries
+    add constraint time_entries_pkey
+    primary key (id);
+alter table service_packages
+    add constraint service_packages_pkey
+    primary key (id);
+alter table service_packages
+    add constraint service_packages_slug_key
+    unique (slug);
+alter table client_requests
+    add constraint client_requests_pkey
+    primary key (id);
+alter table portfolios
+    add constraint portfolios_pkey
+    primary key (id);
+alter table portfolio_items
+    add constraint portfolio_items_pkey
+    primary key (id);
