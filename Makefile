@@ -47,7 +47,7 @@ lock:            ## resolve requirements.lock anew (needs uv)
 		-o requirements.lock
 
 clean:           ## stop the servers; remove the environment, the state and the site
-	-@test -x $(BIN)/fluxlab && $(BIN)/fluxlab down
+	-@test -x $(BIN)/fluxlab && $(BIN)/fluxlab down --erase
 	rm -rf $(VENV) .fluxlab site/_build
 
 $(READY): requirements.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""The commands: up, status, down, run, queries, sql, psql, book, site.
+"""The commands: up, status, down, run, queries, sql, psql, book, site, picture.
 
 The only module that prints. Every failure is one sentence and what to do, exit code 1;
 Ctrl-C leaves what is measured and exits with 130.
@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-book", action="store_true", help="measure only")
     add("up", _up, "Start the servers, or find them running.")
     add("status", _status, "Say which servers run and what they hold.")
-    add("down", _down, "Stop the servers that fluxlab started.")
+    down = add("down", _down, "Stop the servers that fluxlab started.")
+    down.add_argument("--erase", action="store_true", help="and delete their data")
     queries = add("queries", _queries, "List the queries of the application.")
     queries.add_argument("--area", help="of one area only, such as messaging")
     sql = add("sql", _sql, "Print one query with its parameters, ready for psql.")
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     psql.add_argument("state", nargs="?", default="baseline", help="baseline or sprint11")
     psql.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to psql")
     add("book", _book, "Execute the chapters into notebooks/, where they are committed.")
+    add("picture", _picture, "Draw the README's picture from the run measured last.")
     site = add("site", _site, "Build the site from the executed notebooks.")
     site.add_argument("--notebooks", type=Path, help="where they are (notebooks/)")
     return parser
@@ -157,24 +159,22 @@ def _latency_table(lab: Lab) -> Table:
     table = Table(
         title="The report's latency table, expected and measured",
         title_justify="left",
-        caption="Medians at the client; in brackets the 95 % interval of the ratio.",
+        caption="Expected stands beside the name; measured are medians at the client,\n"
+        "in brackets the 95 % interval of the ratio.",
         caption_justify="left",
         pad_edge=False,
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("query type", no_wrap=True)
-    table.add_column("report", justify="right", no_wrap=True)
-    table.add_column("class")
-    table.add_column("before", justify="right", no_wrap=True)
-    table.add_column("after", justify="right", no_wrap=True)
-    table.add_column("change")
+    table.add_column("query type and class", no_wrap=True)
+    for name in ("before", "after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("change", no_wrap=True)
     for claim in lab.claims.latency:
+        table.add_row(f"{claim.name}: {claim.before_ms:g} → {claim.after_ms:g} ms")
         changes = [change for change in lab.comparison if change.query == claim.query]
         for number, change in enumerate(changes):
             table.add_row(
-                "" if number else claim.name,
-                "" if number else f"{claim.before_ms:g} → {claim.after_ms:g} ms",
-                change.of_class,
+                f"  {change.of_class}",
                 show_median(change.before.sample),
                 show_median(change.after.sample),
                 change.speedup.sentence,
@@ -216,8 +216,12 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
 def _down(settings: Settings, options: argparse.Namespace) -> int:
     from fluxlab.servers import postgres, redis
 
-    for name, stop in (("PostgreSQL", postgres.stop), ("Valkey", redis.stop)):
-        print(f"{name}: {'stopped' if stop(settings) else 'nothing of ours was running'}")
+    for name, server in (("PostgreSQL", postgres), ("Valkey", redis)):
+        said = "stopped" if server.stop(settings) else "nothing of ours was running"
+        if options.erase:
+            server.erase(settings)
+            said += ", its data is gone"
+        print(f"{name}: {said}")
     return 0
 
 
@@ -273,6 +277,16 @@ def _book(settings: Settings, options: argparse.Namespace) -> int:
     with Reporter() as report:
         for path in pipeline.make_book(settings, settings.root / "notebooks", report):
             report.say(str(path.relative_to(settings.root)))
+    return 0
+
+
+def _picture(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.book.readme import draw_readme_picture
+    from fluxlab.lab import open_lab
+
+    lab = open_lab(settings)
+    path = draw_readme_picture(settings.root, lab.comparison, lab.dataset)
+    print(path)
     return 0
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from fluxlab.servers import redis as redis_server
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import Settings
+
+SENTENCES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +89,14 @@ def fresh_copy(server: PostgresServer) -> Iterator[str]:
     finally:
         with maintenance(server) as connection:
             drop(connection, name)
+
+
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a sentence to the end of the report, whether or not output is captured."""
+    return request.config.stash.setdefault(SENTENCES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for sentence in terminalreporter.config.stash.get(SENTENCES, []):
+        terminalreporter.write_line(sentence)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fluxlab.dataset.load import Dataset, table_checksums
 
+from fluxlab.dataset.load import Dataset, table_checksums
 from fluxlab.errors import FluxlabError
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
@@ -32,10 +32,10 @@ from fluxlab.workload.measure import (
 from fluxlab.workload.parameters import ParameterSet, Sampler
 from fluxlab.workload.query import Query
 from fluxlab.workload.stats import Sample
-from fluxlab.workload.store import Measurement, State, Store
+from fluxlab.workload.store import Measurement, Run, State, Store
 
 WORKLOAD = load_workload(ROOT / "sql" / "queries")
-QUICK = Effort(executions=2, pair_ms=8.0, timeout_ms=5_000)
+QUICK = Effort(executions=1, block_ms=20.0, timeout_ms=5_000)
 BEFORE = State("before", "data", "few", "server")
 AFTER = State("after", "data", "many", "server")
 WRITES = [query for query in WORKLOAD.values() if query.is_write]
@@ -178,7 +178,7 @@ def test_two_runs_are_compared_pair_by_pair(
     comparison = compare_runs(store.run(BEFORE), store.run(AFTER))
 
     assert len(comparison) == len(work)
-    assert len(comparison.largest) == 5
+    assert len(comparison.by_query) == 5
     assert list(comparison.frame()["query"]) == [query.name for query, _ in work]
     assert sum(
         len(comparison.of(word)) for word in ("faster", "slower", "same", "unclear")
@@ -225,7 +225,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from fluxlab.workload.stats import Sample
-from fluxlab.workload.store import Measurement, State, Store
+from fluxlab.workload.store import Measurement, Run, State, Store
 
 store = Store(Path(sys.argv[1]))
 before, after = State("before", "d", "i", "s"), State("after", "d", "j", "s")
@@ -262,3 +262,28 @@ def test_a_kill_9_loses_no_pair_and_leaves_no_half_of_one(tmp_path: Path) -> Non
     assert {(str(number), "p") for number in range(last + 1)} <= before
     with sqlite3.connect(path) as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
+def test_the_largest_change_of_a_query_is_a_clear_one() -> None:
+    def one(query: str, key: str, *times_ms: float) -> Measurement:
+        plan = '[{"Plan":{"Node Type":"Result"}}]'
+        return Measurement(query, key, query, key, "", Sample(times_ms), plan)
+
+    before = [
+        one("a", "hot", 9, 9, 9),
+        one("a", "rare", 1, 50, 99),
+        one("b", "hot", 1, 1, 1),
+    ]
+    after = [
+        one("a", "hot", 3, 3, 3),
+        one("a", "rare", 0.1, 5, 99),
+        one("b", "hot", 5, 5, 5),
+    ]
+
+    comparison = compare_runs(Run(BEFORE, tuple(before)), Run(AFTER, tuple(after)))
+
+    assert [(change.query, change.of_class) for change in comparison.largest] == [
+        ("b", "hot"),
+        ("a", "hot"),
+    ]
+    assert comparison.by_query == {"a": {"faster", "unclear"}, "b": {"slower"}}

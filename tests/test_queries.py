@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -42,14 +42,14 @@ def sets(connection: psycopg.Connection, template: Dataset) -> Drawn:
 
 
 @pytest.fixture(scope="module")
-def row_counts() -> Iterator[dict[tuple[str, str], int]]:
+def row_counts(say: Callable[[str], None]) -> Iterator[dict[tuple[str, str], int]]:
     counts: dict[tuple[str, str], int] = {}
     yield counts
     reads = [count for (name, _), count in counts.items() if not WORKLOAD[name].is_write]
     writes = [count for (name, _), count in counts.items() if WORKLOAD[name].is_write]
     found, changed = sum(map(bool, reads)), sum(map(bool, writes))
-    print(
-        f"\n{len(counts)} pairs of query and class: {found} of {len(reads)} reads returned "
+    say(
+        f"{len(counts)} pairs of query and class: {found} of {len(reads)} reads returned "
         f"rows, {changed} of {len(writes)} writes changed some."
     )
 

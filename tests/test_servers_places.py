@@ -46,10 +46,10 @@ def test_nobody_else_can_reach_the_server_s_socket(
     assert find_place(settings.home).sockets.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("name", ["home", "x" * 120])
-def test_a_home_that_was_deleted_under_its_servers_starts_anew(name: str) -> None:
+def test_a_home_that_was_deleted_under_its_servers_starts_anew() -> None:
     with scratch() as settings:
-        gone = replace(settings, home=settings.home / name)
+        # Long, so that the sockets live elsewhere and still lead to the old servers.
+        gone = replace(settings, home=settings.home / ("x" * 120))
         old = postgres.start(gone)
         old_redis = redis.start(gone)
         shutil.rmtree(gone.home)
@@ -111,9 +111,7 @@ def test_programs_that_the_server_cannot_read_are_copied_with_their_libraries(
         assert modes(locked)[locked] & 0o777 == 0o700
 
 
-@pytest.mark.parametrize(
-    "name", ["x" * 120, "with space", "quo'te", 'a "b" $HOME `id`', "Größe, 1"]
-)
+@pytest.mark.parametrize("name", ["x" * 120, 'a "b" $HOME `id`', "it's größer, 1"])
 def test_a_home_with_a_long_or_unusual_name_works(name: str) -> None:
     with scratch() as settings:
         odd = replace(settings, home=settings.home / name)

@@ -90,7 +90,7 @@ def _add_ends(
         y=[name for name, _ in kept],
         mode="markers",
         name=which,
-        marker={"symbol": symbol, "color": colour, "size": 10, "line": {"width": 2}},
+        marker=_marker(symbol, colour, 10),
         text=[f"{end.sample}, {end.plan.blocks:,} blocks" for end in ends],
         hovertemplate="%{y}<br>" + which + ": %{text}<extra></extra>",
     )
@@ -121,7 +121,7 @@ def distribution(comparison: Comparison, title: str) -> go.Figure:
             marker={
                 "color": colour,
                 "line": {"width": 0},
-                "pattern": {"shape": pattern, "fgcolor": "#FFFFFF", "size": 6},
+                "pattern": {"shape": pattern, "fillmode": "overlay", "size": 6},
             },
             hovertemplate="%{y} pairs<extra>" + outcome + "</extra>",
         )
@@ -171,7 +171,7 @@ def table_sizes(before: Catalog, after: Catalog, title: str) -> go.Figure:
             marker={
                 "color": colour,
                 "line": {"width": 0},
-                "pattern": {"shape": pattern, "fgcolor": "#FFFFFF", "size": 5},
+                "pattern": {"shape": pattern, "fillmode": "overlay", "size": 5},
             },
             hovertemplate="%{y}: %{x:.2f} MiB<extra>" + name + "</extra>",
         )
@@ -204,7 +204,7 @@ def indexed_columns(
             y=names,
             mode="markers",
             name=name,
-            marker={"symbol": symbol, "color": colour, "size": 11, "line": {"width": 2}},
+            marker=_marker(symbol, colour, 11),
             hovertemplate="%{y}: %{x} columns<extra>" + name + "</extra>",
         )
     _finish(figure, title, height_px=160 + _ROW_PX * len(names))
@@ -235,6 +235,15 @@ def _finish(figure: go.Figure, title: str, *, height_px: int) -> None:
     )
     figure.update_xaxes(gridcolor=_GRID, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=_GRID, zeroline=False)
+
+
+def _marker(symbol: str, colour: str, size: int) -> dict[str, object]:
+    return {
+        "symbol": symbol,
+        "color": colour,
+        "size": size,
+        "line": {"width": 2, "color": colour},
+    }
 
 
 def _wrapped(title: str, width: int = 72) -> str:

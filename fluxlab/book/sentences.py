@@ -10,8 +10,6 @@ from fluxlab.indexes.catalog import Catalog
 from fluxlab.workload.compare import Change, Comparison
 from fluxlab.workload.stats import show_ms, show_speedup
 
-OUTCOMES = ("faster", "slower", "same", "unclear")
-
 
 class Sentence(str):
     """Prose that a notebook shows as prose."""
@@ -25,13 +23,17 @@ class Sentence(str):
 def finding(comparison: Comparison) -> Sentence:
     """Say how many Queries got faster, slower, stayed, or are unclear.
 
-    A Query counts by its largest Change: its parameter classes are one Query.
+    A Query may be faster with one class of parameters and slower with another: then
+    it counts on both sides.
     """
-    largest = comparison.largest
-    counts = {word: sum(change.outcome == word for change in largest) for word in OUTCOMES}
+    found = comparison.by_query.values()
+    faster = sum("faster" in outcomes for outcomes in found)
+    slower = sum("slower" in outcomes for outcomes in found)
+    same = sum(outcomes == {"same"} for outcomes in found)
+    unclear = sum(not outcomes & {"faster", "slower"} for outcomes in found) - same
     return Sentence(
-        f"{counts['faster']} of {len(largest)} queries got faster, "
-        f"{counts['slower']} slower, {counts['same']} stayed the same, {counts['unclear']} are unclear"
+        f"{faster} of {len(found)} queries got faster with some parameters, {slower} "
+        f"slower; {same} stayed the same, {unclear} are unclear"
     )
 
 
@@ -55,7 +57,7 @@ def losers(comparison: Comparison) -> Sentence:
             f"None of the {len(comparison):,} pairs got slower by more than our margin."
         )
     changed = sum(change.has_new_plan for change in slower)
-    worst = max(slower, key=lambda change: 1 / change.speedup.ratio)
+    worst = max(slower, key=lambda change: change.factor)
     return Sentence(
         f"{len(slower)} of {len(comparison):,} pairs got slower, {changed} of them with "
         f"another plan. The worst is `{worst.query}` ({worst.of_class}): "

@@ -43,6 +43,11 @@ BUILDING = "flux_template_building"
 _LOCK_KEY = 0x666C7578
 
 
+#: VACUUM marks no page all-visible while the commit record of its rows, or of one of the
+#: 32 transactions beside theirs, has not reached the disk (transam/clog.c).
+_WAIT_FOR_DISK = "set synchronous_commit = on"
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """What stands in the template database and how long each phase of it took.
@@ -110,6 +115,7 @@ def _build(
     loaded = _load(server, sources, progress)
     finished = time.perf_counter()
     with connect(server, BUILDING) as connection:
+        connection.execute(_WAIT_FOR_DISK)
         connection.execute(ddl.TRIGGERS_FILE.read_bytes())
     _vacuum(server, sources, progress)
     ended = time.perf_counter()
@@ -166,6 +172,7 @@ def _vacuum(
     def vacuum(table: str) -> None:
         nonlocal done
         with connect(server, BUILDING) as connection:
+            connection.execute(_WAIT_FOR_DISK)
             connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(table)))
         with lock:
             done += 1

@@ -75,8 +75,8 @@ def start(settings: Settings) -> PostgresServer:
         if running := wait_for_postmaster(place.data):
             if server := _answering(running, place):
                 return server
-            halt(place.data)
-            notes.append("The server no longer answered at its socket and was restarted.")
+            if halt(place.data):
+                notes.append("PostgreSQL no longer answered at its socket: restarted.")
         return _launch(settings, place, notes)
 
 
@@ -158,18 +158,23 @@ def _answering(running: Postmaster, place: Place) -> PostgresServer | None:
 def _version(conninfo: str, pid: int, data: Path) -> int | None:
     """Ask a server of ours for its version; None when it ended meanwhile."""
     deadline = time.monotonic() + PATIENCE_S
+    quick = dial.complete(conninfo, None, "fluxlab").encode()  # with a time limit
     while True:
         # After the crash of a backend the server refuses until it has recovered, and cuts
         # off the sessions that it has just accepted.
-        wait_until(lambda: PGconn.ping(conninfo.encode()) != Ping.REJECT, START_TIMEOUT_S)
+        wait_until(lambda: PGconn.ping(quick) != Ping.REJECT, START_TIMEOUT_S)
         try:
             with dial.dial(conninfo) as connection:
                 return connection.info.server_version
-        except FluxlabError:
-            if not is_server_of(pid, data):
-                return None
-            if time.monotonic() > deadline:
-                raise
+        except FluxlabError as error:
+            reason = error.what
+        if not is_server_of(pid, data):
+            return None
+        if time.monotonic() > deadline:
+            raise FluxlabError(
+                f"The lab's PostgreSQL (pid {pid}) runs but does not answer. {reason}",
+                f"Read {data.parent / 'server.log'}, or stop it with fluxlab down.",
+            )
         time.sleep(0.05)
 
 

@@ -123,24 +123,10 @@ def _launch(settings: Settings) -> RedisServer:
     folder, path = _folder(settings.home), _socket(settings.home)
     make_private(folder, myself())
     make_private(path.parent, myself())
-    pid_file, log = _pid_file(settings.home), folder / "server.log"
-    had_crashed = pid_file.exists()  # a server that is stopped removes it
-    options = {
-        "port": 0,
-        "unixsocket": path,
-        "unixsocketperm": 700,
-        "daemonize": "yes",  # in a session of its own: it outlives us and Ctrl-C
-        "dir": folder,
-        "pidfile": pid_file,
-        "logfile": log,
-        "save": "",
-        "appendonly": "no",
-        "maxmemory": "64mb",
-        "maxmemory-policy": "allkeys-lfu",
-    }
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    log = folder / "server.log"
+    had_crashed = _pid_file(settings.home).exists()  # a server that is stopped removes it
     done = subprocess.run(
-        [str(binary.path), *words],
+        [str(binary.path), *_options(settings.home, log)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -158,6 +144,23 @@ def _launch(settings: Settings) -> RedisServer:
         raise FluxlabError(f"{WHAT} started and ended at once.", f"Read {log}.")
     message = f"The {WHAT} server had been killed; a new, empty one was started."
     return replace(server, message=message if had_crashed else "")
+
+
+def _options(home: Path, log: Path) -> list[str]:
+    options = {
+        "port": 0,
+        "unixsocket": _socket(home),
+        "unixsocketperm": 700,
+        "daemonize": "yes",  # in a session of its own: it outlives us and Ctrl-C
+        "dir": _folder(home),
+        "pidfile": _pid_file(home),
+        "logfile": log,
+        "save": "",
+        "appendonly": "no",
+        "maxmemory": "64mb",
+        "maxmemory-policy": "allkeys-lfu",
+    }
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
 def _external(url: str) -> RedisServer:

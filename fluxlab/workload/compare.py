@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +27,11 @@ class Change:
     def outcome(self) -> Outcome:
         """*faster*, *slower*, *same* or *unclear*, by the clock."""
         return self.speedup.outcome
+
+    @property
+    def factor(self) -> float:
+        """The ratio of the medians without its direction: 1 or more."""
+        return self.speedup.factor
 
     @property
     def has_new_plan(self) -> bool:
@@ -69,12 +74,20 @@ class Comparison:
 
     @cached_property
     def largest(self) -> tuple[Change, ...]:
-        """The Change with the largest ratio, either way, of each Query; largest first."""
+        """The largest clear Change, either way, of each Query that has one."""
         best: dict[str, Change] = {}
-        for change in self.changes:
-            if change.query not in best or _size(change) > _size(best[change.query]):
+        for change in (*self.of("faster"), *self.of("slower")):
+            if change.query not in best or change.factor > best[change.query].factor:
                 best[change.query] = change
-        return tuple(sorted(best.values(), key=_size, reverse=True))
+        return tuple(sorted(best.values(), key=lambda change: change.factor, reverse=True))
+
+    @cached_property
+    def by_query(self) -> Mapping[str, frozenset[Outcome]]:
+        """The outcomes of the parameter classes of each Query."""
+        outcomes: dict[str, set[Outcome]] = {}
+        for change in self.changes:
+            outcomes.setdefault(change.query, set()).add(change.outcome)
+        return {query: frozenset(found) for query, found in outcomes.items()}
 
     def frame(self, workload: Workload | None = None) -> pd.DataFrame:
         """Return one row per Change; times in ms, blocks of 8 kB, ratio before ÷ after."""
@@ -118,11 +131,6 @@ def compare_runs(before: Run, after: Run) -> Comparison:
             if (other := others.get(one.key))
         ),
     )
-
-
-def _size(change: Change) -> float:
-    ratio = change.speedup.ratio
-    return max(ratio, 1 / ratio)
 
 
 def _kind(workload: Workload | None, query: str) -> str:

@@ -29,20 +29,22 @@ from fluxlab.workload.store import Measurement, State, Store
 
 #: SQLSTATE query_canceled: the statement timeout struck.
 _CANCELED = b"57014"
-_ROUNDS = "ABBA"
+#: The order in which the states take turns; a prefix of it where time is short.
+_ROUNDS = "ABBAABBA"
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How long to measure: per pair of states, one Query, one ParameterSet.
 
-    A block holds up to `executions` timed executions after one that is discarded, as
-    long as all blocks together stay within `pair_ms`; a statement slower than
-    `slow_ms` is timed once per state, after its plan has warmed the cache.
+    Each state gets four blocks of up to `executions` timed executions after one that
+    is discarded, as long as a block stays within `block_ms`. A statement that takes
+    longer than `block_ms` is timed once in each of three blocks, and one beyond
+    `slow_ms` once, after its plan has warmed the cache.
     """
 
-    executions: int = 5
-    pair_ms: float = 80.0
+    executions: int = 8
+    block_ms: float = 40.0
     slow_ms: float = 700.0
     timeout_ms: int = 10_000
 
@@ -113,13 +115,16 @@ def measure_pair(
 
 
 def _order(likely_ms: Sequence[float], effort: Effort) -> list[int]:
-    rounds = _ROUNDS if max(likely_ms) <= effort.slow_ms else _ROUNDS[:2]
-    return [_ROUNDS.index(letter) for letter in rounds]
+    slowest_ms = max(likely_ms)
+    blocks = (
+        8 if slowest_ms <= effort.block_ms else 6 if slowest_ms <= effort.slow_ms else 2
+    )
+    return [_ROUNDS.index(letter) for letter in _ROUNDS[:blocks]]
 
 
 def _executions(likely_ms: Sequence[float], effort: Effort) -> int:
-    block_ms = effort.pair_ms / len(_ROUNDS)
-    return max(1, min(effort.executions, int(block_ms / max(*likely_ms, 0.001))))
+    slowest_ms = max(*likely_ms, 0.001)
+    return max(1, min(effort.executions, int(effort.block_ms / 2 / slowest_ms)))
 
 
 def _likely_ms(plan_text: str) -> float:

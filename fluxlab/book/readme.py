@@ -1,0 +1,51 @@
+"""The README's picture and the sentence that says what it shows, both from one run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fluxlab.book.charts import dumbbell
+from fluxlab.book.picture import screenshot_figure
+from fluxlab.book.sentences import finding
+from fluxlab.dataset.load import Dataset
+from fluxlab.errors import FluxlabError
+from fluxlab.workload.compare import Comparison
+
+PICTURE = Path("docs") / "before_and_after.png"
+_IMAGE = re.compile(rf"!\[[^\]]*\]\({re.escape(PICTURE.as_posix())}\)")
+_ROWS = 20
+_WIDTH_PX = 960
+
+
+def draw_readme_picture(root: Path, comparison: Comparison, dataset: Dataset) -> Path:
+    """Draw the largest changes to a PNG and renew the picture's text in the README.
+
+    Raises FluxlabError when there is no Chromium or the README has no such picture.
+    """
+    readme = root / "README.md"
+    figure = dumbbell(comparison.largest[:_ROWS], finding(comparison))
+    text = _IMAGE.sub(
+        lambda _: f"![{describe(comparison, dataset)}]({PICTURE.as_posix()})",
+        readme.read_text(),
+    )
+    if PICTURE.as_posix() not in text:
+        raise FluxlabError(
+            f"The README does not show {PICTURE}.",
+            f"Add `![]({PICTURE.as_posix()})` to it.",
+        )
+    path = root / PICTURE
+    path.parent.mkdir(exist_ok=True)
+    screenshot_figure(figure, path, width=_WIDTH_PX, height=figure.layout.height)
+    readme.write_text(text)
+    return path
+
+
+def describe(comparison: Comparison, dataset: Dataset) -> str:
+    """Say what the picture shows, for those who do not see it."""
+    rows = sum(dataset.rows.values())
+    return (
+        f"The {_ROWS} largest changes, one line per query from its median latency before "
+        f"the 90 indexes to after, on a log scale. {finding(comparison)} "
+        f"(size {dataset.size}, {rows:,} rows)."
+    )
