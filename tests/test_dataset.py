@@ -21,14 +21,17 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from fluxlab.dataset.cells import TableSource
+from fluxlab.dataset.cells import Columns, TableSource
+from fluxlab.dataset.ddl import TABLES_FILE
 from fluxlab.dataset.generate import table_sources
+from fluxlab.dataset.ingest import load_tables
 from fluxlab.dataset.load import Dataset, build_template, clone, table_checksums
 from fluxlab.dataset.profile import load_profile
 from fluxlab.dataset.progress import Phase
+from fluxlab.dataset.streams import I64
 from fluxlab.errors import FluxlabError
 from fluxlab.servers import postgres as postgres_server
-from fluxlab.servers.connections import connect
+from fluxlab.servers.connections import connect, uri
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.settings import Settings
 
@@ -197,7 +200,7 @@ NEVER = {
             select from project_members m
             where m.project_id = p.id and m.user_id = p.manager_id and role = 'manager')""",
     "every organization has one owner, who made it": """
-        select count(*) from organizations o where array[created_by] <> (
+        select count(*) from organizations o where array[created_by] is distinct from (
             select array_agg(user_id) from organization_members m
             where m.organization_id = o.id and role = 'owner')""",
     "members of a team belong to its organization": """
@@ -324,6 +327,7 @@ def test_the_template_is_found_again(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
+from fluxlab.dataset.ingest import load_tables
 from fluxlab.dataset.load import build_template
 from fluxlab.servers import postgres
 from fluxlab.settings import Settings
@@ -356,6 +360,32 @@ def test_a_build_killed_anywhere_is_built_again(own_settings: Settings) -> None:
         done = [phase.done for phase in reports if phase.name == name]
         assert done == sorted(done)
         assert done[-1] == next(phase.total for phase in reports if phase.name == name)
+
+
+def test_the_first_failure_of_a_load_is_the_one_reported(
+    postgres: PostgresServer,
+) -> None:
+    users, organizations = table_sources(PROFILE, 100, 11)[:2]
+    name = "flux_test_bare"
+
+    def broken(rows: I64) -> Columns:
+        raise ValueError("no such rows")
+
+    clone(postgres, name, source="template0")
+    with connect(postgres, name) as connection:
+        connection.execute(TABLES_FILE.read_bytes())
+    faulty = replace(organizations, make=broken)
+    with pytest.raises(ValueError, match="no such rows"):
+        load_tables(
+            uri(postgres, name),
+            (users, faulty),
+            lambda table: None,
+            lambda table, rows: None,
+        )
+    with connect(postgres, name) as connection:
+        assert number(connection, "select count(*) from organizations") == 0
+    with connect(postgres, "postgres") as connection:
+        connection.execute(f"drop database {name} with (force)".encode())
 
 
 def test_another_seed_replaces_the_template(own_settings: Settings) -> None:
@@ -402,6 +432,7 @@ def test_a_missing_source_is_named(postgres: PostgresServer) -> None:
 _PEAK = """
 import resource, sys
 from itertools import islice
+from fluxlab.dataset.ddl import TABLES_FILE
 from fluxlab.dataset.generate import table_sources
 from fluxlab.dataset.profile import load_profile
 

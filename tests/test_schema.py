@@ -205,7 +205,7 @@ def definitions_by_postgres(
 
 
 def test_every_sql_file_runs_in_an_empty_database_as_it_stands(
-    postgres: PostgresServer, template: Dataset
+    postgres: PostgresServer,
 ) -> None:
     name = "flux_test_files"
     files = [

@@ -44,7 +44,7 @@ def clone(server: PostgresServer, name: str, *, source: str = "flux_template") -
             connection.execute(query + strategy)
         except psycopg.errors.InvalidCatalogName:
             raise FluxlabError(
-                f"There is no database {source} to copy.", "Build it: fluxlab data."
+                f"There is no database {source} to copy.", "Build it first: make run."
             ) from None
         except psycopg.errors.ObjectInUse:
             raise FluxlabError(

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
+from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from fluxlab.dataset import ddl
@@ -146,19 +147,25 @@ def _load(
 
     def copied(table: str, count: int) -> None:
         nonlocal rows
-        rows += count
         with lock:
+            rows += count
             progress(Phase("load", rows, total, "rows", table))
 
     def finished(statement: ddl.Statement) -> None:
         nonlocal executed
-        executed += 1
         detail = ", ".join(sorted(statement.tables))
         with lock:
+            executed += 1
             progress(Phase("constraints", executed, len(statements), "statements", detail))
 
     with Finisher(lambda: connect(server, BUILDING), statements, finished) as finisher:
-        load_tables(uri(server, BUILDING), sources, finisher.loaded, copied)
+        try:
+            load_tables(uri(server, BUILDING), sources, finisher.loaded, copied)
+        except dbapi.Error as error:
+            raise FluxlabError(
+                f"Loading the data failed: {' '.join(str(error).split())[:300]}.",
+                "See the server's log; if its disk is full, choose a smaller size.",
+            ) from None
         return time.perf_counter()
 
 
