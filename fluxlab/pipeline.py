@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fluxlab.book import pages, site
-from fluxlab.dataset.databases import clone, drop, maintenance
+from fluxlab.dataset.databases import clone, drop
 from fluxlab.dataset.load import build_template
 from fluxlab.indexes.states import DATABASES
 from fluxlab.lab import Lab, prepare
@@ -141,9 +141,8 @@ def _scratch_clones(lab: Lab) -> Iterator[dict[str, str]]:
             clone(lab.server, database, source=DATABASES[name])
         yield names
     finally:
-        with maintenance(lab.server) as keeper:
-            for database in names.values():
-                drop(keeper, database)
+        for database in names.values():
+            drop(lab.server, database)
 
 
 def make_book(settings: Settings, directory: Path, report: Report) -> list[Path]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxlab.dataset.databases import clone, drop, maintenance
+from fluxlab.dataset.databases import clone, drop
 from fluxlab.dataset.load import Dataset, build_template
 from fluxlab.servers import postgres as postgres_server
 from fluxlab.servers import redis as redis_server
@@ -87,8 +87,7 @@ def fresh_copy(server: PostgresServer) -> Iterator[str]:
     try:
         yield name
     finally:
-        with maintenance(server) as connection:
-            drop(connection, name)
+        drop(server, name)
 
 
 @pytest.fixture(scope="session")

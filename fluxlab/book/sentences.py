@@ -43,9 +43,9 @@ def middle(comparison: Comparison) -> Sentence:
     low, median, high = statistics.quantiles(ratios, n=4)
     share = len(comparison.of("faster")) / len(comparison)
     return Sentence(
-        f"The pair in the middle became {show_speedup(median)}; half of all "
-        f"{len(ratios):,} pairs lie between {show_speedup(low)} and {show_speedup(high)}. "
-        f"{share:.0%} of the pairs are faster beyond doubt."
+        f"The pair in the middle is {show_speedup(median)}; half of all {len(ratios):,} "
+        f"pairs lie between {show_speedup(low)} and {show_speedup(high)}. {share:.0%} of "
+        "the pairs are faster by more than our margin."
     )
 
 
@@ -62,6 +62,14 @@ def losers(comparison: Comparison) -> Sentence:
         f"{len(slower)} of {len(comparison):,} pairs got slower, {changed} of them with "
         f"another plan. The worst is `{worst.query}` ({worst.of_class}): "
         f"{before_and_after(worst)}."
+    )
+
+
+def slower_title(comparison: Comparison) -> Sentence:
+    """Say how many pairs got slower, and that the worst come first."""
+    count = len(comparison.of("slower"))
+    return Sentence(
+        f"{count} of {len(comparison):,} pairs became slower; the worst stand at the top"
     )
 
 

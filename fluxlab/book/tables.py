@@ -19,16 +19,16 @@ def running(state: State, origin: str) -> pd.DataFrame:
     """Return what runs: the server, its machine, and every setting we chose."""
     facts = state.facts
     rows = [("server", origin), *facts]
-    return pd.DataFrame(rows, columns=["what", "value"]).set_index("what")
+    return _named(pd.DataFrame(rows, columns=["what", "value"]), "what")
 
 
 def sizes(before: Catalog, after: Catalog) -> pd.DataFrame:
     """Return rows and weight per table, with its indexes before and after."""
     old, new = before.table_frame(), after.table_frame()
     mib = 2**20
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
-            "rows": old["rows"],
+            "rows": old["rows"].map("{:,}".format),
             "columns": old["columns"],
             "table MiB": old["table_bytes"] / mib,
             "indexes before": old["indexes"],
@@ -36,16 +36,16 @@ def sizes(before: Catalog, after: Catalog) -> pd.DataFrame:
             "index MiB before": old["index_bytes"] / mib,
             "MiB after": new["index_bytes"] / mib,
         }
-    ).sort_values("rows", ascending=False)
+    ).loc[old["rows"].sort_values(ascending=False).index]
+    return _named(frame.reset_index(names="table"), "table")
 
 
 def foreign_keys(before: Catalog, after: Catalog) -> pd.DataFrame:
     """Return the foreign keys that lack an index in one of the two states."""
     later = {key.name: key for key in after.foreign_keys}
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
-            "table": key.table_name,
-            "column": ", ".join(key.columns),
+            "foreign key": f"{key.table_name}.{', '.join(key.columns)}",
             "refers to": key.referenced_table,
             "on delete": "cascade" if key.cascades else "no action",
             "before": _served(key),
@@ -53,7 +53,8 @@ def foreign_keys(before: Catalog, after: Catalog) -> pd.DataFrame:
         }
         for key in before.foreign_keys
         if not (key.supporting_index and later[key.name].supporting_index)
-    ).set_index(["table", "column"])
+    )
+    return _named(frame, "foreign key")
 
 
 def audited(claims: Sequence[AuditClaim], before: Catalog, after: Catalog) -> pd.DataFrame:
@@ -66,46 +67,49 @@ def audited(claims: Sequence[AuditClaim], before: Catalog, after: Catalog) -> pd
             "after": len(after.indexed_columns(claim.table)),
         }
         for claim in claims
-    ).set_index("table")
+    )
     frame["report − after"] = frame["report"] - frame["after"]
-    return frame
+    return _named(frame, "table")
 
 
 def latency(claims: Iterable[LatencyClaim], comparison: Comparison) -> pd.DataFrame:
     """Return the report's latency rows: expected, and measured per parameter class."""
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "report's row": claim.name,
-            "class": change.of_class,
             "expected": f"{claim.before_ms:g} → {claim.after_ms:g} ms",
+            "class": change.of_class,
             "before": str(change.before.sample),
             "after": str(change.after.sample),
-            "change": str(change.speedup),
-            "by the clock": change.outcome,
-            "blocks": f"{change.before.plan.blocks:,} → {change.after.plan.blocks:,}",
+            "change": change.speedup.sentence,
+            "blocks": _blocks(change),
         }
         for claim in claims
         for change in comparison
         if change.query == claim.query
-    ).set_index(["report's row", "class"])
+    )
+    return _named(frame, "report's row")
 
 
 def changes(rows: Iterable[Change]) -> pd.DataFrame:
     """Return Changes as a table, in the order given."""
-    return pd.DataFrame(
-        {
-            "query": change.query,
-            "class": change.of_class,
-            "before": str(change.before.sample),
-            "after": str(change.after.sample),
-            "change": str(change.speedup),
-            "outcome": change.outcome,
-            "blocks before": change.before.plan.blocks,
-            "blocks after": change.after.plan.blocks,
-            "plan": "new" if change.has_new_plan else "same",
-        }
-        for change in rows
-    ).set_index(["query", "class"])
+    columns = ["query", "class", "before", "after", "change", "blocks", "plan"]
+    frame = pd.DataFrame(
+        (
+            (
+                change.query,
+                change.of_class,
+                str(change.before.sample),
+                str(change.after.sample),
+                change.speedup.sentence,
+                _blocks(change),
+                "new" if change.has_new_plan else "same",
+            )
+            for change in rows
+        ),
+        columns=columns,
+    )
+    return _named(frame, "query")
 
 
 def outcomes(comparison: Comparison) -> pd.DataFrame:
@@ -119,6 +123,15 @@ def outcomes(comparison: Comparison) -> pd.DataFrame:
         name for name in ("faster", "slower", "same", "unclear", "all") if name in table
     ]
     return table.loc[classes, words]
+
+
+def _blocks(change: Change) -> str:
+    return f"{change.before.plan.blocks:,} → {change.after.plan.blocks:,}"
+
+
+def _named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Make a column the row labels, named in the head row instead of one of its own."""
+    return frame.set_index(column).rename_axis(index=None, columns=column)
 
 
 def _served(key: ForeignKeyFacts) -> str:

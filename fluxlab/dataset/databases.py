@@ -12,7 +12,6 @@ from fluxlab.errors import FluxlabError
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 
-#: Databases with this prefix, or with our comment, are ours to drop.
 PREFIX = "flux_"
 MARK = "fluxlab"
 
@@ -35,7 +34,7 @@ def clone(server: PostgresServer, name: str, *, source: str = "flux_template") -
     is not ours.
     """
     with maintenance(server) as connection:
-        drop(connection, name)
+        drop(server, name)
         strategy = sql.SQL(" strategy file_copy" if server.version >= 150_000 else "")
         query = sql.SQL("create database {} template {}").format(
             sql.Identifier(name), sql.Identifier(source)
@@ -54,18 +53,24 @@ def clone(server: PostgresServer, name: str, *, source: str = "flux_template") -
         write_comment(connection, name, {"kind": "clone", "source": source})
 
 
-def drop(connection: psycopg.Connection, name: str) -> None:
-    """Drop a database of ours if it exists, together with the sessions in it."""
-    if not exists(connection, name):
-        return
-    if not name.startswith(PREFIX) and read_comment(connection, name) is None:
-        raise FluxlabError(
-            f"The database {name} exists, and fluxlab did not make it.",
-            "Rename or drop it yourself, or use another name.",
+def drop(server: PostgresServer, name: str) -> None:
+    """Drop a database of ours if it exists, together with the sessions in it.
+
+    On a server of our own the prefix makes it ours; on anybody else's only the comment
+    that we wrote does, because `flux_…` is not a name that we own there.
+    """
+    with maintenance(server) as connection:
+        if not exists(connection, name):
+            return
+        is_marked = read_comment(connection, name) is not None
+        if not is_marked and not (server.is_ours and name.startswith(PREFIX)):
+            raise FluxlabError(
+                f"The database {name} exists, and fluxlab did not make it.",
+                "Rename or drop it yourself, or use another server.",
+            )
+        connection.execute(
+            sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
         )
-    connection.execute(
-        sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
-    )
 
 
 def exists(connection: psycopg.Connection, name: str) -> bool:

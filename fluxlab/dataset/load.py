@@ -86,12 +86,12 @@ def build_template(
                 f"A database {TEMPLATE} exists that fluxlab did not build.",
                 "Rename or drop it, then start again.",
             )
-        drop(connection, BUILDING)
+        drop(server, BUILDING)
         connection.execute(f"create database {BUILDING} template template0 encoding 'UTF8'")
         write_comment(connection, BUILDING, {"kind": "building"})
         facts = _build(server, settings, fingerprint, progress or silent)
         write_comment(connection, BUILDING, facts)
-        drop(connection, TEMPLATE)
+        drop(server, TEMPLATE)
         connection.execute(f"alter database {BUILDING} rename to {TEMPLATE}")
         return _dataset(facts)
 

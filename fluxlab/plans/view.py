@@ -40,8 +40,8 @@ def _summary(plan: Plan) -> str:
     if not plan.is_analyzed:
         return "Not executed: shape and estimates only."
     return (
-        f"{plan.rows_read:,} rows read for {plan.rows_kept:,} kept, "
-        f"{plan.blocks:,} blocks touched, {plan.execution_ms:,.2f} ms "
+        f"{_count(plan.rows_read, 'row')} read for {plan.rows_kept:,} kept, "
+        f"{_count(plan.blocks, 'block')} touched, {plan.execution_ms:,.2f} ms "
         "under EXPLAIN ANALYZE."
     )
 
@@ -51,13 +51,17 @@ def _numbers(plan: Plan, node: PlanNode) -> str:
         return f"about {node.planned_rows:,.0f} rows"
     if not node.loops:
         return "never executed"
-    rows = f"{node.rows_read:,} → {node.rows_kept:,} rows"
+    rows = f"{node.rows_read:,} → {_count(node.rows_kept, 'row')}"
     loops = f" in {node.loops:,} loops" if node.loops > 1 else ""
     spill = f", {node.spilled_blocks:,} blocks spilled" if node.spilled_blocks else ""
     return (
-        f"{rows}{loops}{_estimate(node)}, {node.own_blocks:,} blocks, "
+        f"{rows}{loops}{_estimate(node)}, {_count(node.own_blocks, 'block')}, "
         f"{node.own_time_ms:,.2f} ms{spill}"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _estimate(node: PlanNode) -> str:

@@ -37,10 +37,9 @@ _ROUNDS = "ABBAABBA"
 class Effort:
     """How long to measure: per pair of states, one Query, one ParameterSet.
 
-    Each state gets four blocks of up to `executions` timed executions after one that
-    is discarded, as long as a block stays within `block_ms`. A statement that takes
-    longer than `block_ms` is timed once in each of three blocks, and one beyond
-    `slow_ms` once, after its plan has warmed the cache.
+    Each state gets up to four blocks of up to `executions` timed executions after one
+    that is discarded, as many as fit into `block_ms`. Where that is one, three blocks
+    are taken, and two beyond `slow_ms`: its plan has warmed the cache.
     """
 
     executions: int = 8
@@ -98,13 +97,14 @@ def measure_pair(
     plans = [_explain(probe.connection, query, parameters, effort) for probe in probes]
     calls = [_Call(probe.connection, query, parameters) for probe in probes]
     likely_ms = [_likely_ms(text) for text, _ in plans]
+    counts = [_executions(one_ms, effort) for one_ms in likely_ms]
     times: list[list[float]] = [[], []]
     for side in _order(likely_ms, effort):
         is_slow = plans[side][1]
         # EXPLAIN ANALYZE ran into the timeout, the bare statement may just make it.
         if is_slow and times[side]:
             continue
-        count = 1 if is_slow else _executions(likely_ms, effort)
+        count = 1 if is_slow else counts[side]
         if count > 1:
             calls[side].time_ms()
         times[side] += [calls[side].time_ms() for _ in range(count)]
@@ -117,14 +117,13 @@ def measure_pair(
 def _order(likely_ms: Sequence[float], effort: Effort) -> list[int]:
     slowest_ms = max(likely_ms)
     blocks = (
-        8 if slowest_ms <= effort.block_ms else 6 if slowest_ms <= effort.slow_ms else 2
+        8 if slowest_ms <= effort.block_ms else 6 if slowest_ms <= effort.slow_ms else 4
     )
     return [_ROUNDS.index(letter) for letter in _ROUNDS[:blocks]]
 
 
-def _executions(likely_ms: Sequence[float], effort: Effort) -> int:
-    slowest_ms = max(*likely_ms, 0.001)
-    return max(1, min(effort.executions, int(effort.block_ms / 2 / slowest_ms)))
+def _executions(likely_ms: float, effort: Effort) -> int:
+    return max(1, min(effort.executions, int(effort.block_ms / 2 / max(likely_ms, 0.001))))
 
 
 def _likely_ms(plan_text: str) -> float:

@@ -62,9 +62,14 @@ class Sample:
     def __str__(self) -> str:
         if self.timeout_ms is not None:
             return f"> {self.timeout_ms / 1000:g} s"
-        low, high = self.quartiles_ms
-        spread = f"{show_ms(low)}–{show_ms(high)}, n={self.executions}"
-        return f"{show_ms(self.median_ms)} ({spread})"
+        median = show_ms(self.median_ms)
+        if self.executions == 1:
+            return f"{median} (n=1)"
+        low, high = (show_ms(edge) for edge in self.quartiles_ms)
+        unit = median.split()[-1]
+        if low.endswith(f" {unit}") and high.endswith(f" {unit}"):
+            low, high = low.split()[0], high.split()[0]
+        return f"{median} ({low}–{high}, n={self.executions})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +176,12 @@ def show_ms(time_ms: float) -> str:
 def show_speedup(ratio: float, *, is_bound: bool = False) -> str:
     """Write a ratio of medians; above ten only its order of magnitude is meant.
 
-    >>> show_speedup(1.5), show_speedup(0.5), show_speedup(123.4)
-    ('1.5× faster', '2.0× slower', 'about 120× faster')
+    >>> show_speedup(1.5), show_speedup(0.5), show_speedup(123.4), show_speedup(0.98)
+    ('1.5× faster', '2.0× slower', 'about 120× faster', 'as fast as before')
     """
     word, factor = ("faster", ratio) if ratio >= 1 else ("slower", 1 / ratio)
+    if factor < 1.05:
+        return "as fast as before"
     if factor >= 10:
         digits = float(f"{factor:.2g}")
         start = "over" if is_bound else "about"

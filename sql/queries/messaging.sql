@@ -364,7 +364,7 @@ limit 50;
 -- claim: Conversation messages
 -- habits: partial_predicate_missing, offset
 -- param conversation_id: messages.conversation_id
--- param term: one of guard | guard | rehearsal | xylofonist
+-- param term: one of guard | flagline | backsticking | xylofonist
 -- param offset: one of 50 | 0
 select
     messages.id,
@@ -637,7 +637,7 @@ group by reply_to_id;
 -- weight: 2
 -- claim: Message search
 -- habits: full_text, offset
--- param term: one of guard | rehearsal | metronome | xylofonist
+-- param term: one of guard | backsticking | ostinato | xylofonist
 -- param offset: one of 20 | 0
 select
     messages.id,
@@ -661,7 +661,7 @@ limit 20 offset :offset;
 -- claim: Message search
 -- habits: full_text
 -- param conversation_id: messages.conversation_id
--- param term: one of guard | guard | rehearsal | xylofonist
+-- param term: one of guard | flagline | backsticking | xylofonist
 select
     messages.id,
     messages.content,
@@ -681,7 +681,7 @@ limit 20;
 -- weight: 3
 -- claim: Message search
 -- habits: full_text
--- param term: one of guard | guard | rehearsal | xylofonist
+-- param term: one of guard | flagline | backsticking | xylofonist
 -- param user_id: conversation_participants.user_id
 select
     messages.id,
@@ -708,7 +708,7 @@ limit 20;
 -- what: The newest live messages that match a search, without a rank.
 -- weight: 1
 -- habits: full_text
--- param term: one of guard | rehearsal | metronome | xylofonist
+-- param term: one of guard | backsticking | ostinato | xylofonist
 -- param since: select :now::timestamptz - interval '90 days'
 select id, conversation_id, author_id, content, created_at
 from messages
@@ -722,7 +722,7 @@ limit 20;
 -- what: A search that coalesces the content, which is not what the index holds.
 -- weight: 0.3
 -- habits: full_text
--- param term: one of guard | rehearsal | metronome | xylofonist
+-- param term: one of guard | backsticking | ostinato | xylofonist
 select id, conversation_id, author_id, content, created_at
 from messages
 where to_tsvector('english', coalesce(content, '')) @@ plainto_tsquery('english', :term)
@@ -734,7 +734,7 @@ limit 20;
 -- claim: Message search
 -- habits: leading_wildcard_like, function_on_column, offset
 -- param conversation_id: messages.conversation_id
--- param fragment: one of guard | guard | rehearsal | xylofonist
+-- param fragment: one of guard | flagline | backsticking | xylofonist
 -- param offset: one of 20 | 0
 select
     messages.id,
@@ -754,7 +754,7 @@ limit 20 offset :offset;
 -- claim: Message search
 -- habits: leading_wildcard_like, function_on_column, offset
 -- param user_id: conversation_participants.user_id
--- param fragment: one of guard | guard | rehearsal | xylofonist
+-- param fragment: one of guard | flagline | backsticking | xylofonist
 -- param offset: one of 20 | 0
 select
     messages.id,

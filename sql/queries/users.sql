@@ -162,7 +162,7 @@ limit 50;
 -- what: People whose name or address contains what was typed so far.
 -- weight: 6
 -- habits: leading_wildcard_like, or_condition
--- param fragment: one of an | smith | quill | xylofon
+-- param fragment: one of an | marigold | zephyrine | xylofon
 select id, name, email, avatar_url
 from users
 where (name ilike '%' || :fragment || '%' or email ilike '%' || :fragment || '%')
