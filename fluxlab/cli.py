@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from fluxlab.terminal import Reporter
 
 if TYPE_CHECKING:
     from fluxlab.lab import Lab
+    from fluxlab.servers.postgres import PostgresServer
 
 _DESCRIPTION = """\
 Measure what the indexes of a PostgreSQL database do for its queries.
@@ -116,16 +117,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     from fluxlab import pipeline
-    from fluxlab.workload.measure import Effort
+    from fluxlab.workload.measure import EFFORT_OF_SIZE, Effort
 
-    timeout = options.timeout
-    if timeout is None:
-        timeout = 2.0 if settings.size == "tiny" else 10.0
-    if timeout < 0.1:
+    if options.timeout is not None and options.timeout < 0.1:
         raise FluxlabError("The timeout is too short to run anything.", "Give 0.1 or more.")
+    effort = EFFORT_OF_SIZE.get(settings.size, Effort())
+    if options.timeout is not None:
+        effort = replace(effort, timeout_ms=round(options.timeout * 1000))
     with Reporter() as report:
         lab = pipeline.start_lab(settings, report)
-        effort = Effort(timeout_ms=round(timeout * 1000))
         measured = pipeline.measure_lab(lab, effort, report)
         index = None
         if not options.no_book:
@@ -195,22 +195,42 @@ def _up(settings: Settings, options: argparse.Namespace) -> int:
 def _status(settings: Settings, options: argparse.Namespace) -> int:
     from fluxlab.servers import postgres, redis
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("server", "version", "where from", "process", "connection"):
-        table.add_column(name, overflow="fold")
-    found = (
-        ("PostgreSQL", postgres.find(settings)),
-        ("Redis protocol", redis.find(settings)),
-    )
-    for name, server in found:
-        if server is None:
-            table.add_row(name, "", "not running", "", "start it with `fluxlab up`")
-            continue
-        version = getattr(server, "version_text", None) or str(server.version)
-        process = str(server.pid) if server.pid else ""
-        table.add_row(name, version, server.origin, process, server.shown)
-    Console(highlight=False).print(table)
+    server, cache = postgres.find(settings), redis.find(settings)
+    if server is None:
+        print("PostgreSQL: not running; `fluxlab up` starts it")
+    else:
+        print(f"PostgreSQL {server.version_text}, {server.origin}{_process(server.pid)}")
+        print(f"  {server.shown}")
+        for line in _databases(server):
+            print(f"  {line}")
+    if cache is None:
+        print("Valkey: not running; `fluxlab up` starts it")
+    else:
+        print(f"Redis protocol {cache.version}, {cache.origin}{_process(cache.pid)}")
+        print(f"  {cache.shown}")
     return 0
+
+
+def _process(pid: int | None) -> str:
+    return f", process {pid}" if pid else ""
+
+
+def _databases(server: PostgresServer) -> Iterator[str]:
+    from fluxlab.dataset.databases import maintenance, read_comment
+    from fluxlab.dataset.load import TEMPLATE
+    from fluxlab.indexes.states import DATABASES
+
+    with maintenance(server) as connection:
+        facts = read_comment(connection, TEMPLATE)
+        if facts is None:
+            yield "no data yet; `fluxlab run` makes it"
+            return
+        rows = facts["rows"]
+        assert isinstance(rows, dict)
+        yield f"{TEMPLATE}: size {facts['size']}, {sum(rows.values()):,} rows"
+        for database in DATABASES.values():
+            if read_comment(connection, database) is not None:
+                yield database
 
 
 def _down(settings: Settings, options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from fluxlab.indexes.states import DATABASES
 from fluxlab.lab import Lab, prepare
 from fluxlab.servers import postgres, redis
 from fluxlab.servers.connections import connect
+from fluxlab.servers.process import lock
 from fluxlab.settings import Settings
 from fluxlab.workload.measure import Effort, Probe, measure_all, placed
 from fluxlab.workload.parameters import ParameterSet, Sampler
@@ -72,14 +73,16 @@ def measure_lab(lab: Lab, effort: Effort, report: Report) -> int:
     Reads run on the states themselves. Writes run on clones that are dropped after:
     they are rolled back, but dead rows would stay behind and slow the next run.
     """
-    work = plan_work(lab, report)
-    reads = [item for item in work if not item[0].is_write]
-    writes = [item for item in work if item[0].is_write]
-    measured = _measure(lab, reads, DATABASES, "reads", effort, report)
-    if _left_to_do(lab, writes):
-        with _scratch_clones(lab) as clones:
-            measured += _measure(lab, writes, clones, "writes", effort, report)
-    return measured
+    # Two at a time would measure each other, and share the clones.
+    with lock(lab.settings.home / "run.lock", "the queries", 0.0, activity="measuring"):
+        work = plan_work(lab, report)
+        reads = [item for item in work if not item[0].is_write]
+        writes = [item for item in work if item[0].is_write]
+        measured = _measure(lab, reads, DATABASES, "reads", effort, report)
+        if _left_to_do(lab, writes):
+            with _scratch_clones(lab) as clones:
+                measured += _measure(lab, writes, clones, "writes", effort, report)
+        return measured
 
 
 def plan_work(lab: Lab, report: Report) -> Work:

@@ -170,7 +170,7 @@ def test_ctrl_c_leaves_a_store_that_the_next_run_completes(
 
 
 def test_a_query_goes_through_psql_with_its_parameters(home: Settings) -> None:
-    block = fluxlab(home, "sql", "unread_one_by_one", "--class", "hot")
+    block = fluxlab(home, "sql", "team_member_one_by_one", "--class", "hot")
     assert block.returncode == 0, block.stderr
 
     answer = subprocess.run(

@@ -10,11 +10,11 @@ from fluxlab.book.picture import screenshot_figure
 from fluxlab.book.sentences import finding
 from fluxlab.dataset.load import Dataset
 from fluxlab.errors import FluxlabError
-from fluxlab.workload.compare import Comparison
+from fluxlab.workload.compare import Change, Comparison
 
 PICTURE = Path("docs") / "before_and_after.png"
 _IMAGE = re.compile(rf"!\[[^\]]*\]\({re.escape(PICTURE.as_posix())}\)")
-_ROWS = 20
+_GAINS, _LOSSES = 16, 4
 _WIDTH_PX = 960
 
 
@@ -24,7 +24,7 @@ def draw_readme_picture(root: Path, comparison: Comparison, dataset: Dataset) ->
     Raises FluxlabError when there is no Chromium or the README has no such picture.
     """
     readme = root / "README.md"
-    figure = dumbbell(comparison.largest[:_ROWS], finding(comparison))
+    figure = dumbbell(_rows(comparison), finding(comparison))
     text = _IMAGE.sub(
         lambda _: f"![{describe(comparison, dataset)}]({PICTURE.as_posix()})",
         readme.read_text(),
@@ -41,11 +41,18 @@ def draw_readme_picture(root: Path, comparison: Comparison, dataset: Dataset) ->
     return path
 
 
+def _rows(comparison: Comparison) -> tuple[Change, ...]:
+    gains = [change for change in comparison.largest if change.outcome == "faster"]
+    losses = [change for change in comparison.largest if change.outcome == "slower"]
+    return (*gains[:_GAINS], *reversed(losses[:_LOSSES]))
+
+
 def describe(comparison: Comparison, dataset: Dataset) -> str:
     """Say what the picture shows, for those who do not see it."""
     rows = sum(dataset.rows.values())
     return (
-        f"The {_ROWS} largest changes, one line per query from its median latency before "
-        f"the 90 indexes to after, on a log scale. {finding(comparison)} "
+        f"The {_GAINS} largest gains and the {_LOSSES} largest losses, one line per query "
+        "from its median latency before the 90 indexes to after, on a log scale. "
+        f"{finding(comparison)} "
         f"(size {dataset.size}, {rows:,} rows)."
     )

@@ -117,8 +117,14 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def lock(path: Path, what: str, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
-    """Let one process at a time start or stop `what`.
+def lock(
+    path: Path,
+    what: str,
+    timeout_s: float = LOCK_TIMEOUT_S,
+    *,
+    activity: str = "starting or stopping",
+) -> Iterator[None]:
+    """Let one process at a time start or stop `what`, or whatever the `activity` is.
 
     The kernel drops a flock when its holder dies, even by SIGKILL: a lock file that is
     left over never blocks anybody, so it is never deleted.
@@ -136,9 +142,8 @@ def lock(path: Path, what: str, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[N
                 os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
             )
             raise FluxlabError(
-                f"Another process (pid {holder}) has been starting or stopping {what}"
-                f" for more than {timeout_s:.0f} s.",
-                "Look at what it does, end it if it hangs, and try again.",
+                f"Another process (pid {holder}) is {activity} {what}.",
+                "Wait for it, or end it if it hangs, and try again.",
             )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)

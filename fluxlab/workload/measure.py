@@ -48,6 +48,12 @@ class Effort:
     timeout_ms: int = 10_000
 
 
+#: Latencies on tiny data are over before they mean much: little is spent on them.
+EFFORT_OF_SIZE = {
+    "tiny": Effort(executions=3, block_ms=15.0, slow_ms=60.0, timeout_ms=2_000)
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A connection to the database of one state."""

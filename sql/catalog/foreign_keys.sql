@@ -22,6 +22,7 @@ select
             on index_class.oid = index.indexrelid
         where index.indrelid = constraint_.conrelid
             and index.indisvalid
+            and index.indnkeyatts >= cardinality(constraint_.conkey)
             and constraint_.conkey <@ (index.indkey::int2[])[0:cardinality(constraint_.conkey) - 1]
             and (
                 index.indpred is null

@@ -8,18 +8,25 @@ select
         select attname::text
         from pg_attribute
         where attrelid = index.indrelid
+            and attnum > 0
             and (
-                attnum = any(index.indkey)
-                or 0 = any(index.indkey)  -- an expression: the columns it depends on
-                and attnum in (
-                    select refobjsubid
-                    from pg_depend
-                    where classid = 'pg_class'::regclass
-                        and objid = index.indexrelid
-                        and refobjid = index.indrelid
+                -- a key, not an included column
+                attnum = any((index.indkey::int2[])[0:index.indnkeyatts - 1])
+                or (  -- inside an expression, which pg_depend alone does not tell
+                    attname = any(
+                        regexp_split_to_array(
+                            pg_get_expr(index.indexprs, index.indrelid), '\W+'
+                        )
+                    )
+                    and attnum in (
+                        select refobjsubid
+                        from pg_depend
+                        where classid = 'pg_class'::regclass
+                            and objid = index.indexrelid
+                            and refobjid = index.indrelid
+                    )
                 )
             )
-            and attnum > 0
         order by attname
     ) as columns,
     index.indisunique as is_unique,
