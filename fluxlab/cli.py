@@ -177,7 +177,7 @@ def _latency_table(lab: Lab) -> Table:
                 f"  {change.of_class}",
                 show_median(change.before.sample),
                 show_median(change.after.sample),
-                change.speedup.sentence,
+                change.sentence,
                 end_section=number == len(changes) - 1,
             )
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import sqlite3
@@ -266,7 +267,8 @@ def test_a_kill_9_loses_no_pair_and_leaves_no_half_of_one(tmp_path: Path) -> Non
 
 def test_the_largest_change_of_a_query_is_a_clear_one() -> None:
     def one(query: str, key: str, *times_ms: float) -> Measurement:
-        plan = '[{"Plan":{"Node Type":"Result"}}]'
+        node = f"Node {times_ms}"  # every plan another one
+        plan = json.dumps([{"Plan": {"Node Type": node, "Actual Loops": 1}}])
         return Measurement(query, key, query, key, "", Sample(times_ms), plan)
 
     before = [
@@ -287,3 +289,23 @@ def test_the_largest_change_of_a_query_is_a_clear_one() -> None:
         ("a", "hot"),
     ]
     assert comparison.by_query == {"a": {"faster", "unclear"}, "b": {"slower"}}
+
+
+def test_the_clock_alone_does_not_tell_two_states_apart_that_do_the_same_work() -> None:
+    def one(blocks: int, node: str, *times_ms: float) -> Measurement:
+        tree = {"Node Type": node, "Actual Loops": 1, "Shared Hit Blocks": blocks}
+        return Measurement(
+            "q", "hot", "f", "p", "", Sample(times_ms), json.dumps([{"Plan": tree}])
+        )
+
+    def outcome(before: Measurement, after: Measurement) -> str:
+        (change,) = compare_runs(Run(BEFORE, (before,)), Run(AFTER, (after,)))
+        return change.outcome
+
+    slow = one(7160, "Seq Scan", 32, 32, 33)
+
+    assert outcome(slow, one(7160, "Seq Scan", 20, 20, 21)) == "unclear"
+    assert outcome(slow, one(7100, "Seq Scan", 20, 20, 21)) == "unclear"
+    assert outcome(slow, one(7160, "Seq Scan", 32, 33, 33)) == "same"
+    assert outcome(slow, one(3000, "Seq Scan", 20, 20, 21)) == "faster"
+    assert outcome(slow, one(7160, "Index Scan", 20, 20, 21)) == "faster"

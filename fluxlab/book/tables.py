@@ -81,7 +81,7 @@ def latency(claims: Iterable[LatencyClaim], comparison: Comparison) -> pd.DataFr
             "class": change.of_class,
             "before": str(change.before.sample),
             "after": str(change.after.sample),
-            "change": change.speedup.sentence,
+            "change": change.sentence,
             "blocks": _blocks(change),
         }
         for claim in claims
@@ -101,7 +101,7 @@ def changes(rows: Iterable[Change]) -> pd.DataFrame:
                 change.of_class,
                 str(change.before.sample),
                 str(change.after.sample),
-                change.speedup.sentence,
+                change.sentence,
                 _blocks(change),
                 "new" if change.has_new_plan else "same",
             )

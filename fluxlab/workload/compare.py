@@ -12,6 +12,9 @@ from fluxlab.workload.query import Workload
 from fluxlab.workload.stats import Outcome, Speedup, compare
 from fluxlab.workload.store import Measurement, Run
 
+#: Blocks differ a little from run to run: hint bits, pages pruned on the way.
+_SAME_BLOCKS = 0.02
+
 
 @dataclass(frozen=True)
 class Change:
@@ -24,9 +27,38 @@ class Change:
     speedup: Speedup
 
     @property
+    def does_the_same_work(self) -> bool:
+        """Whether both states run the same tree over as many blocks and WAL records.
+
+        Then no index explains a difference. A scan of two copies of one table came out
+        apart by 1.6 here, stably, for as long as the server ran: the memory that its
+        buffers happen to lie in is not equally fast. Repeats do not cure that.
+        """
+        before, after = self.before.plan, self.after.plan
+        return (
+            before.is_analyzed
+            and after.is_analyzed
+            and before.shape == after.shape
+            and abs(before.blocks - after.blocks) <= _SAME_BLOCKS * before.blocks
+            and before.wal_records == after.wal_records
+        )
+
+    @property
     def outcome(self) -> Outcome:
-        """*faster*, *slower*, *same* or *unclear*, by the clock."""
-        return self.speedup.outcome
+        """*faster*, *slower*, *same* or *unclear*, by the clock.
+
+        *Unclear* as well when the clock tells two states apart that do the same work.
+        """
+        by_clock = self.speedup.outcome
+        is_apart = by_clock in ("faster", "slower")
+        return "unclear" if is_apart and self.does_the_same_work else by_clock
+
+    @property
+    def sentence(self) -> str:
+        """The outcome with its evidence, in a few words."""
+        if self.outcome != self.speedup.outcome:
+            return "unclear: the same work"
+        return self.speedup.sentence
 
     @property
     def factor(self) -> float:
@@ -41,7 +73,7 @@ class Change:
     def __repr__(self) -> str:
         return (
             f"<Change {self.query}, {self.of_class}: {self.before.sample} → "
-            f"{self.after.sample}, {self.speedup}, {self.outcome}>"
+            f"{self.after.sample}, {self.sentence}>"
         )
 
 
