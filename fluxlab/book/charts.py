@@ -216,8 +216,17 @@ def indexed_columns(
 
 
 def _finish(figure: go.Figure, title: str, *, height_px: int) -> None:
+    text = _wrapped(title)
     figure.update_layout(
-        title={"text": _wrapped(title), "x": 0, "xref": "paper", "font": {"size": 16}},
+        title={
+            "text": text,
+            "x": 0,
+            "xref": "paper",
+            "y": 1 - 18 / height_px,
+            "yref": "container",
+            "yanchor": "top",
+            "font": {"size": 16},
+        },
         height=height_px,
         template="none",
         font={"family": "system-ui, sans-serif", "size": 13},
@@ -230,7 +239,7 @@ def _finish(figure: go.Figure, title: str, *, height_px: int) -> None:
             "yanchor": "bottom",
             "xanchor": "left",
         },
-        margin={"l": 60, "r": 20, "t": 90, "b": 60},
+        margin={"l": 60, "r": 20, "t": 46 + 22 * (text.count("<br>") + 1), "b": 60},
         hovermode="closest",
     )
     figure.update_xaxes(gridcolor=_GRID, zeroline=False, automargin=True)

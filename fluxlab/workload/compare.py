@@ -28,11 +28,13 @@ class Change:
 
     @property
     def does_the_same_work(self) -> bool:
-        """Whether both states run the same tree over as many blocks and WAL records.
+        """Whether both states read with the same tree over as many blocks.
 
         Then no index explains a difference. A scan of two copies of one table came out
         apart by 1.6 here, stably, for as long as the server ran: the memory that its
         buffers happen to lie in is not equally fast. Repeats do not cure that.
+        A write is never the same work: its plan leaves out what triggers and foreign
+        keys do.
         """
         before, after = self.before.plan, self.after.plan
         return (
@@ -40,7 +42,7 @@ class Change:
             and after.is_analyzed
             and before.shape == after.shape
             and abs(before.blocks - after.blocks) <= _SAME_BLOCKS * before.blocks
-            and before.wal_records == after.wal_records
+            and all(node.kind != "ModifyTable" for node in before.walk())
         )
 
     @property

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus, Format
+from psycopg.sql import SQL, Identifier
 
 from fluxlab.errors import FluxlabError
 from fluxlab.plans.explain import explain_text
@@ -29,6 +30,8 @@ from fluxlab.workload.store import Measurement, State, Store
 
 #: SQLSTATE query_canceled: the statement timeout struck.
 _CANCELED = b"57014"
+#: A write beyond this leaves enough dead rows behind to slow the next one.
+_BULK_WAL_RECORDS = 500
 #: The order in which the states take turns; a prefix of it where time is short.
 _ROUNDS = "ABBAABBA"
 
@@ -114,10 +117,18 @@ def measure_pair(
         if count > 1:
             calls[side].time_ms()
         times[side] += [calls[side].time_ms() for _ in range(count)]
-    return (
-        _measurement(query, parameters, plans[0][0], times[0], effort),
-        _measurement(query, parameters, plans[1][0], times[1], effort),
-    )
+    before = _measurement(query, parameters, plans[0][0], times[0], effort)
+    after = _measurement(query, parameters, plans[1][0], times[1], effort)
+    if max(before.plan.wal_records, after.plan.wal_records) > _BULK_WAL_RECORDS:
+        for probe in probes:
+            _remove_dead_rows(probe.connection, query)
+    return before, after
+
+
+def _remove_dead_rows(connection: psycopg.Connection, query: Query) -> None:
+    connection.execute("set statement_timeout = 0")
+    for table in query.tables:
+        connection.execute(SQL("vacuum {}").format(Identifier(table)))
 
 
 def _order(likely_ms: Sequence[float], effort: Effort) -> list[int]:
