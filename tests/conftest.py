@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ from fluxlab.servers import redis as redis_server
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import Settings
+
+# A shell that starts us in the background makes us ignore Ctrl-C, and our children
+# would inherit that; several tests send it to them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SENTENCES = pytest.StashKey[list[str]]()
 
