@@ -52,7 +52,12 @@ def start_lab(settings: Settings, report: Report) -> Lab:
         server,
         settings,
         lambda phase: report(
-            Tick(f"data: {phase.name}", phase.done, phase.total, phase.detail)
+            Tick(
+                f"data: {phase.name}",
+                phase.done,
+                phase.total,
+                phase.detail if phase.done < phase.total else "",
+            )
         ),
     )
     lab = Lab(settings, server, dataset)
