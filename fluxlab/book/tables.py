@@ -122,7 +122,7 @@ def outcomes(comparison: Comparison) -> pd.DataFrame:
     words = [
         name for name in ("faster", "slower", "same", "unclear", "all") if name in table
     ]
-    return table.loc[classes, words]
+    return table.loc[classes, words].rename_axis(index=None, columns="class")
 
 
 def _blocks(change: Change) -> str:

@@ -138,9 +138,15 @@ class Store:
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _be_durable_and_quick)
         _METADATA.create_all(self._engine)
+        self._numbers: dict[State, int] = {}
 
-    def state_id(self, state: State) -> int:
+    def _number(self, state: State) -> int:
         """Return the number of a state, which is entered on first sight."""
+        if state not in self._numbers:
+            self._numbers[state] = self._enter(state)
+        return self._numbers[state]
+
+    def _enter(self, state: State) -> int:
         with self._engine.begin() as connection:
             connection.execute(
                 insert(_STATES)
@@ -169,7 +175,7 @@ class Store:
         measured_at = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [
             {
-                "state_id": self.state_id(state),
+                "state_id": self._number(state),
                 "query_fingerprint": one.query_fingerprint,
                 "parameters_fingerprint": one.parameters_fingerprint,
                 "query": one.query,
