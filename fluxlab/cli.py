@@ -154,13 +154,13 @@ def _print_summary(lab: Lab, measured: int, index: Path | None) -> None:
 
 
 def _latency_table(lab: Lab) -> Table:
-    from fluxlab.workload.stats import show_median
+    from fluxlab.workload.stats import show_median, show_speedup
 
     table = Table(
         title="The report's latency table, expected and measured",
         title_justify="left",
-        caption="Expected stands beside the name; measured are medians at the client,\n"
-        "in brackets the 95 % interval of the ratio.",
+        caption="Measured are medians at the client, in brackets the 95 % interval of "
+        "the ratio.",
         caption_justify="left",
         pad_edge=False,
         box=box.SIMPLE_HEAD,
@@ -170,7 +170,13 @@ def _latency_table(lab: Lab) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("change", no_wrap=True)
     for claim in lab.claims.latency:
-        table.add_row(f"{claim.name}: {claim.before_ms:g} → {claim.after_ms:g} ms")
+        table.add_row(claim.name)
+        table.add_row(
+            "  the report",
+            f"{claim.before_ms:g} ms",
+            f"{claim.after_ms:g} ms",
+            show_speedup(claim.speedup),
+        )
         changes = [change for change in lab.comparison if change.query == claim.query]
         for number, change in enumerate(changes):
             table.add_row(

@@ -118,3 +118,28 @@ def test_the_ci_script_calls_the_readmes_test_command() -> None:
     assert "make lint" in script.read_text()
     assert "make test" in script.read_text()
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+def test_every_link_of_the_readme_leads_to_a_file() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+
+    assert "docs/before_and_after.png" in targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_no_file_names_a_place_of_this_machine() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    if not paths:
+        pytest.skip("this is no git checkout, so there is no list of files")
+    places = [f"{place}/".encode() for place in (ROOT, Path.home()) if len(place.parts) > 1]
+
+    found = [
+        path.name
+        for path in paths
+        if path.exists() and any(place in path.read_bytes() for place in places)
+    ]
+    assert places
+    assert found == []
