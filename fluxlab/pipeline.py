@@ -84,7 +84,7 @@ def measure_lab(lab: Lab, effort: Effort, report: Report) -> int:
         reads = [item for item in work if not item[0].is_write]
         writes = [item for item in work if item[0].is_write]
         measured = _measure(lab, reads, DATABASES, "reads", effort, report)
-        if _left_to_do(lab, writes):
+        if _left_to_do(lab, writes, effort):
             with _scratch_clones(lab) as clones:
                 measured += _measure(lab, writes, clones, "writes", effort, report)
         return measured
@@ -134,11 +134,15 @@ def _measure(
         )
 
 
-def _left_to_do(lab: Lab, work: Work) -> bool:
+def _left_to_do(lab: Lab, work: Work, effort: Effort) -> bool:
     store = Store(lab.settings.results_path)
-    known = store.known(lab.state("baseline")) & store.known(lab.state("sprint11"))
+    known = [store.known(lab.state(name), effort.timeout_ms) for name in DATABASES]
     store.close()
-    return any((query.fingerprint, drawn.fingerprint) not in known for query, drawn in work)
+    return any(
+        (query.fingerprint, drawn.fingerprint) not in keys
+        for query, drawn in work
+        for keys in known
+    )
 
 
 @contextmanager

@@ -130,6 +130,24 @@ def test_a_slow_statement_is_censored_and_not_dropped(
     assert "Function Scan" in kept.plan.shape
 
 
+def test_a_larger_timeout_measures_again_what_a_smaller_one_cut_off(
+    probes: tuple[Probe, Probe], template: Dataset, store: Store
+) -> None:
+    nap = "select count(*) from users, pg_sleep(0.3) where name = 'Nobody' or random() < 2;"
+    slow = dataclasses.replace(WORKLOAD["users_total_count"], sql=nap, statement=nap)
+    work = work_of(probes, template, [slow, WORKLOAD["users_designers_active"]])
+    short = dataclasses.replace(QUICK, timeout_ms=100)
+    assert measure_all(probes, work, store, short) == 2
+    assert store.run(BEFORE).measurements[0].sample.is_censored
+    assert measure_all(probes, work, store, short) == 0
+
+    assert measure_all(probes, work, store, QUICK) == 1
+
+    kept = {one.query: one.sample for one in store.run(BEFORE).measurements}
+    assert len(kept) == 2
+    assert not kept["users_total_count"].is_censored
+
+
 def test_a_statement_that_fails_is_named_with_its_file_and_line(
     probes: tuple[Probe, Probe], template: Dataset, store: Store
 ) -> None:
@@ -198,7 +216,7 @@ def test_an_edited_statement_is_measured_anew_and_the_old_one_is_left_out(
     store.add([(BEFORE, one("new", 3.0))])
 
     (kept,) = store.run(BEFORE, {"new"}).measurements
-    assert kept.sample.times_ms == (2.0,)
+    assert kept.sample.times_ms == (3.0,)
 
 
 def test_backends_and_client_sit_on_different_cores_while_measuring(

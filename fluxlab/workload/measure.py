@@ -86,7 +86,8 @@ def measure_all(
     Returns the number of pairs measured now. Whoever interrupts it loses at most
     the pair at work.
     """
-    known = store.known(probes[0].state) & store.known(probes[1].state)
+    bound_ms = effort.timeout_ms
+    known = store.known(probes[0].state, bound_ms) & store.known(probes[1].state, bound_ms)
     measured = 0
     for done, (query, parameters) in enumerate(work):
         report(Progress(done, len(work), query.name))

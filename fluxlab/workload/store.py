@@ -163,15 +163,27 @@ class Store:
             found = connection.execute(sa.select(_STATES.c.id).where(*_is(state)))
             return int(found.scalar_one())
 
-    def known(self, state: State) -> set[tuple[str, str]]:
-        """Return the keys of all Measurements of a state."""
-        columns = _MEASUREMENTS.c.query_fingerprint, _MEASUREMENTS.c.parameters_fingerprint
-        select = sa.select(*columns).join(_STATES).where(*_is(state))
+    def known(self, state: State, timeout_ms: float = 0.0) -> set[tuple[str, str]]:
+        """Return the keys of all Measurements of a state that need not be taken again.
+
+        A Sample that was cut off before `timeout_ms` is not known well enough.
+        """
+        bound = _MEASUREMENTS.c.timeout_ms
+        select = (
+            sa.select(
+                _MEASUREMENTS.c.query_fingerprint, _MEASUREMENTS.c.parameters_fingerprint
+            )
+            .join(_STATES)
+            .where(*_is(state), sa.or_(bound.is_(None), bound >= timeout_ms))
+        )
         with self._engine.connect() as connection:
             return {(row[0], row[1]) for row in connection.execute(select)}
 
     def add(self, pairs: Iterable[tuple[State, Measurement]]) -> None:
-        """Keep Measurements that belong together: all of them or none."""
+        """Keep Measurements that belong together, all of them or none.
+
+        One with the same key takes the place of the earlier.
+        """
         measured_at = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [
             {
@@ -189,7 +201,7 @@ class Store:
             for state, one in pairs
         ]
         with self._engine.begin() as connection:
-            connection.execute(insert(_MEASUREMENTS).on_conflict_do_nothing(), rows)
+            connection.execute(insert(_MEASUREMENTS).prefix_with("or replace"), rows)
 
     def run(self, state: State, statements: Set[str] | None = None) -> Run:
         """Return the Run of a state; `statements` are fingerprints of the Queries wanted.
