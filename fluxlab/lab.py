@@ -25,9 +25,10 @@ from fluxlab.indexes.states import (
 )
 from fluxlab.plans.explain import explain
 from fluxlab.plans.plan import Plan
-from fluxlab.servers import postgres
+from fluxlab.servers import postgres, redis
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
+from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import Settings, read_settings
 from fluxlab.workload.catalogue import load_workload
 from fluxlab.workload.compare import Comparison, compare_runs
@@ -56,6 +57,11 @@ class Lab:
     def workload(self) -> Workload:
         """Every Query, by name."""
         return load_workload(self.settings.root / "sql" / "queries")
+
+    @property
+    def cache_server(self) -> RedisServer | None:
+        """The server of the cache, when it runs."""
+        return redis.find(self.settings)
 
     @cached_property
     def claims(self) -> Claims:
@@ -166,12 +172,13 @@ class Lab:
 
 
 def open_lab(settings: Settings | None = None) -> Lab:
-    """Return the Lab; starts the server and makes data and states where they are missing.
+    """Return the Lab; starts the servers and makes data and states where they are missing.
 
     Quick when `make run` went before; at size small about a minute when it did not.
     """
     settings = settings or read_settings()
     server = postgres.start(settings)
+    redis.start(settings)
     lab = Lab(settings, server, build_template(server, settings))
     for name in DATABASES:
         prepare(lab, name)

@@ -60,8 +60,11 @@ class Reporter:
             total=tick.total or None,
             mark="✓" if is_done else " ",
             pace=_duration(now - phase.started_at) if is_done else _pace(phase, tick, now),
-            detail=tick.detail[:40],
+            detail="" if is_done else tick.detail[:40],
         )
+        if is_done and tick.detail:
+            # What is said at the end of a phase is a sentence, such as a recovery.
+            self.say(tick.detail)
         if not self._console.is_terminal:
             self._log(phase, tick, is_done, now)
 

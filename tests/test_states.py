@@ -18,6 +18,7 @@ from fluxlab.lab import MIGRATION, Lab, open_lab
 from fluxlab.pipeline import measure_lab, plan_work
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
+from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import ROOT, Settings
 from fluxlab.workload.measure import Effort
 
@@ -25,7 +26,7 @@ QUESTIONS = ROOT / "sql" / "catalog"
 
 
 @pytest.fixture(scope="module")
-def lab(settings: Settings, postgres: PostgresServer) -> Lab:
+def lab(settings: Settings, postgres: PostgresServer, redis: RedisServer) -> Lab:
     return open_lab(settings)
 
 

@@ -11,15 +11,28 @@ import pandas as pd
 
 from fluxlab.book.claims import AuditClaim, LatencyClaim
 from fluxlab.indexes.catalog import Catalog, ForeignKeyFacts
+from fluxlab.servers.postgres import PostgresServer
+from fluxlab.servers.redis import RedisServer
 from fluxlab.workload.compare import Change, Comparison
 from fluxlab.workload.store import State
 
 
-def running(state: State, origin: str) -> pd.DataFrame:
-    """Return what runs: the server, its machine, and every setting we chose."""
-    facts = state.facts
-    rows = [("server", origin), *facts]
-    return _named(pd.DataFrame(rows, columns=["what", "value"]), "what")
+def servers(server: PostgresServer, cache: RedisServer | None) -> pd.DataFrame:
+    """Return the two servers: version, and who started them."""
+    rows = [("PostgreSQL", server.version_text, _started(server.is_ours, server.origin))]
+    if cache is not None:
+        started = _started(cache.is_ours, cache.origin)
+        rows.append(("Redis protocol", str(cache.version), started))
+    return _named(pd.DataFrame(rows, columns=["server", "version", "started"]), "server")
+
+
+def _started(is_ours: bool, origin: str) -> str:
+    return f"by fluxlab ({origin})" if is_ours else "by somebody else"
+
+
+def running(state: State) -> pd.DataFrame:
+    """Return what a Run records: the version, the machine, every setting we chose."""
+    return _named(pd.DataFrame(state.facts, columns=["what", "value"]), "what")
 
 
 def sizes(before: Catalog, after: Catalog) -> pd.DataFrame:
