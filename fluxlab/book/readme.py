@@ -24,7 +24,8 @@ def draw_readme_picture(root: Path, comparison: Comparison, dataset: Dataset) ->
     Raises FluxlabError when there is no Chromium or the README has no such picture.
     """
     readme = root / "README.md"
-    figure = dumbbell(_rows(comparison), finding(comparison))
+    gains, losses = _gains_and_losses(comparison)
+    figure = dumbbell([*gains, *reversed(losses)], finding(comparison))
     text = _IMAGE.sub(
         lambda _: f"![{describe(comparison, dataset)}]({PICTURE.as_posix()})",
         readme.read_text(),
@@ -41,18 +42,19 @@ def draw_readme_picture(root: Path, comparison: Comparison, dataset: Dataset) ->
     return path
 
 
-def _rows(comparison: Comparison) -> tuple[Change, ...]:
+def _gains_and_losses(comparison: Comparison) -> tuple[list[Change], list[Change]]:
     gains = [change for change in comparison.largest if change.outcome == "faster"]
     losses = [change for change in comparison.largest if change.outcome == "slower"]
-    return (*gains[:_GAINS], *reversed(losses[:_LOSSES]))
+    return gains[:_GAINS], losses[:_LOSSES]
 
 
 def describe(comparison: Comparison, dataset: Dataset) -> str:
     """Say what the picture shows, for those who do not see it."""
     rows = sum(dataset.rows.values())
+    gains, losses = _gains_and_losses(comparison)
     return (
-        f"The {_GAINS} largest gains and the {_LOSSES} largest losses, one line per query "
-        "from its median latency before the 90 indexes to after, on a log scale. "
+        f"The {len(gains)} largest gains and the {len(losses)} largest losses, one line "
+        "per query from its median latency before the 90 indexes to after, on a log scale. "
         f"{finding(comparison)} "
         f"(size {dataset.size}, {rows:,} rows)."
     )

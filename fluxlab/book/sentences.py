@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from fluxlab.book.claims import AuditClaim, LatencyClaim
+from fluxlab.dataset.load import Dataset
 from fluxlab.indexes.catalog import Catalog
 from fluxlab.workload.compare import Change, Comparison
-from fluxlab.workload.stats import show_ms, show_speedup
+from fluxlab.workload.stats import SAME_BAND, show_ms, show_speedup
 
 
 class Sentence(str):
@@ -130,9 +131,32 @@ def audited(claims: Sequence[AuditClaim], after: Catalog) -> Sentence:
     )
 
 
-def dataset(rows: int, tables: int, size: str, seed: int) -> Sentence:
+def heaviest(before: Catalog, after: Catalog) -> Sentence:
+    """Say which table weighs most with its indexes, and its share of what was added."""
+    old = {table.name: table.index_bytes for table in before.tables}
+    added = {table.name: table.index_bytes - old[table.name] for table in after.tables}
+    weights = {table.name: table.table_bytes + table.index_bytes for table in after.tables}
+    name = max(weights, key=lambda table: weights[table])
+    return Sentence(
+        f"The table {name} has {weights[name] / sum(weights.values()):.0%} of the weight "
+        f"and {added[name] / sum(added.values()):.0%} of what the sprint added"
+    )
+
+
+def margin() -> Sentence:
+    """Say when a difference counts."""
+    return Sentence(
+        "A difference counts when the whole 95 percent interval of the ratio lies beyond "
+        f"{SAME_BAND:g} and the two plans differ, in shape or in the blocks they touch. "
+        "The plan of a write leaves out its triggers and foreign keys, so there the clock "
+        "alone decides."
+    )
+
+
+def dataset(found: Dataset) -> Sentence:
     """Say how much data there is."""
     return Sentence(
-        f"The data set of size {size} has {rows:,} rows in {tables} tables, drawn with "
-        f"seed {seed}: the same seed gives the same bytes on any machine."
+        f"The data set of size {found.size} has {sum(found.rows.values()):,} rows in "
+        f"{len(found.rows)} tables, drawn with seed {found.seed}: the same seed gives the "
+        "same bytes on any machine."
     )

@@ -120,7 +120,11 @@ def measure_pair(
         times[side] += [calls[side].time_ms() for _ in range(count)]
     before = _measurement(query, parameters, plans[0][0], times[0], effort)
     after = _measurement(query, parameters, plans[1][0], times[1], effort)
-    if max(before.plan.wal_records, after.plan.wal_records) > _BULK_WAL_RECORDS:
+    # A write that was cut off has no count of its records, and left some as well.
+    if query.is_write and any(
+        plan.wal_records > _BULK_WAL_RECORDS or not plan.is_analyzed
+        for plan in (before.plan, after.plan)
+    ):
         for probe in probes:
             _remove_dead_rows(probe.connection, query)
     return before, after

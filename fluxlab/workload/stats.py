@@ -124,8 +124,8 @@ def compare(before: Sample, after: Sample, *, seed: int = 0) -> Speedup:
     """Return the ratio of the medians with a percentile bootstrap interval.
 
     Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. A Sample
-    of fewer than three executions says nothing about its own spread: its interval
-    is opened to infinity on both sides unless the ratio exceeds ten.
+    of fewer than three executions says nothing about its own spread: below a ratio of
+    ten its interval is open, beyond ten it is that of the extremes observed.
     """
     ratio = before.median_ms / after.median_ms
     if before.is_censored and after.is_censored:
@@ -135,19 +135,18 @@ def compare(before: Sample, after: Sample, *, seed: int = 0) -> Speedup:
     if after.is_censored:
         return Speedup(ratio, 0.0, ratio, is_bound=True)
     if min(before.executions, after.executions) < 3:
-        return Speedup(ratio, *_wide(ratio))
+        return Speedup(ratio, *_extremes(before, after, ratio))
     rng = np.random.default_rng(seed)
     ratios = _medians(before.times_ms, rng) / _medians(after.times_ms, rng)
     low, high = np.quantile(ratios, [0.025, 0.975])
     return Speedup(ratio, float(low), float(high))
 
 
-def _wide(ratio: float) -> tuple[float, float]:
-    if ratio >= 10:
-        return ratio / 2, ratio * 2
-    if ratio <= 0.1:
-        return ratio / 2, ratio * 2
-    return 0.0, float("inf")
+def _extremes(before: Sample, after: Sample, ratio: float) -> tuple[float, float]:
+    if 0.1 < ratio < 10:
+        return 0.0, float("inf")
+    low = min(before.times_ms) / max(after.times_ms)
+    return low, max(before.times_ms) / min(after.times_ms)
 
 
 def _medians(times_ms: Sequence[float], rng: np.random.Generator) -> np.ndarray:

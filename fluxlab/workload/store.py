@@ -103,10 +103,6 @@ class Run:
         """Return the Measurement of a Query in a class, or None."""
         return self._by_name.get((query, of_class))
 
-    def classes_of(self, query: str) -> tuple[str, ...]:
-        """Return the classes measured of a Query, in the order hot to absent."""
-        return tuple(one.of_class for one in self.measurements if one.query == query)
-
     def frame(self) -> pd.DataFrame:
         """Return one row per Measurement; times in ms, blocks of 8 kB."""
         return pd.DataFrame(
