@@ -41,6 +41,10 @@ class ParameterSet:
         """Sixteen hex digits that change when a value changes."""
         return hashlib.sha256(repr(self.values).encode()).hexdigest()[:16]
 
+    def __repr__(self) -> str:
+        shown = ", ".join(str(value) for value in self.values)
+        return f"<ParameterSet {self.query}, {self.of_class}: {shown}>"
+
 
 class Sampler:
     """Draws ParameterSets from one database; every column is sampled once.
