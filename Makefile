@@ -2,6 +2,7 @@
 # They need Python 3.11 or newer and make; the rest is installed into .venv.
 
 SIZE ?=
+BUDGET ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo $$p && break; done)
@@ -10,13 +11,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint book site picture bench-load lock clean
+.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: $(READY)    ## servers, data, every measurement, the book (SIZE=tiny|small|medium)
-	@$(BIN)/fluxlab run $(if $(SIZE),--size $(SIZE))
+run: $(READY)    ## servers, data, every measurement, the book (SIZE=tiny|small|medium BUDGET=quick|standard|thorough)
+	@$(BIN)/fluxlab run $(if $(SIZE),--size $(SIZE)) $(if $(BUDGET),--budget $(BUDGET))
 
 test: $(READY)   ## the whole suite, on real servers
 	@$(BIN)/python -m pytest
@@ -40,6 +41,12 @@ picture: $(READY) ## draw the README's picture from the measured run (needs Chro
 
 bench-load: $(READY) ## our loader against the server's own COPY, in pairs
 	@$(BIN)/python benchmarks/bench_load.py
+
+bench-noise: $(READY) ## every query against itself, three times: how much is called (SIZE=tiny|small)
+	@$(BIN)/python benchmarks/bench_noise.py $(if $(SIZE),--size $(SIZE))
+
+bench-agreement: $(READY) ## two standard runs of the same lab: do their words agree?
+	@$(BIN)/python benchmarks/bench_agreement.py $(if $(SIZE),--size $(SIZE)) $(if $(BUDGET),--budget $(BUDGET))
 
 lock:            ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -22,10 +22,12 @@ from rich.text import Text
 from fluxlab.errors import FluxlabError
 from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
 from fluxlab.terminal import Reporter
+from fluxlab.workload.budget import BUDGETS
 
 if TYPE_CHECKING:
     from fluxlab.lab import Lab
     from fluxlab.servers.postgres import PostgresServer
+    from fluxlab.workload.measure import TimeSpent
 
 _DESCRIPTION = """\
 Measure what the indexes of a PostgreSQL database do for its queries.
@@ -89,6 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="a slower statement is noted as slower than this (10; at size tiny 2)",
     )
+    run.add_argument(
+        "--budget",
+        choices=tuple(BUDGETS),
+        default="quick",
+        help=f"how long to measure: {', '.join(_minutes())} (quick); a larger one goes "
+        "on from a smaller",
+    )
     run.add_argument("--no-book", action="store_true", help="measure only")
     add("up", _up, "Start the servers, or find them running.")
     add("status", _status, "Say which servers run and what they hold.")
@@ -115,46 +124,59 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _minutes() -> Iterator[str]:
+    return (f"{one.name} {one.seconds / 60:g} min" for one in BUDGETS.values())
+
+
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     from fluxlab import pipeline
-    from fluxlab.workload.measure import EFFORT_OF_SIZE, Effort
+    from fluxlab.workload.budget import budget_of
 
     if options.timeout is not None and options.timeout < 0.1:
         raise FluxlabError("The timeout is too short to run anything.", "Give 0.1 or more.")
-    effort = EFFORT_OF_SIZE.get(settings.size, Effort())
+    budget = budget_of(options.budget, settings.size)
     if options.timeout is not None:
-        effort = replace(effort, timeout_ms=round(options.timeout * 1000))
+        budget = replace(budget, timeout_ms=round(options.timeout * 1000))
     with Reporter() as report:
         lab = pipeline.start_lab(settings, report)
-        measured = pipeline.measure_lab(lab, effort, report)
+        time_spent = pipeline.measure(lab, budget, report)
         index = None
         if not options.no_book:
             notebooks = settings.home / "book"
             pipeline.make_book(settings, notebooks, report)
             index = pipeline.make_site(settings, notebooks, report)
-    _print_summary(lab, measured, index)
+    _print_summary(lab, time_spent, index)
     return 0
 
 
-def _print_summary(lab: Lab, measured: int, index: Path | None) -> None:
-    from fluxlab.book.sentences import finding
+def _print_summary(lab: Lab, time_spent: TimeSpent, index: Path | None) -> None:
+    from fluxlab.book import sentences, verdict_view
 
     console = Console(highlight=False)
     console.print()
     console.print(_latency_table(lab))
+    console.print(verdict_view.terminal_rows(lab.ledger))
+    console.print(verdict_view.terminal_counts(lab.ledger))
     console.print()
-    console.print(f"{finding(lab.comparison)}.", style="bold")
+    console.print(f"{sentences.finding(lab.comparison)}.", style="bold")
+    console.print(Text(sentences.noise(lab.control, lab.floor)))
     console.print(
-        f"{len(lab.comparison):,} pairs of query and parameter class, {measured:,} of them "
-        "measured in this run."
+        f"{len(lab.comparison):,} pairs of query and parameter class; this run measured "
+        f"{time_spent.pairs:,} pairs for the first time, in {time_spent.rounds:,} rounds."
     )
+    if time_spent.rounds:
+        console.print(
+            f"The server worked for {time_spent.server_s:,.0f} s; the harness added "
+            f"{time_spent.overhead:.0%} to that."
+        )
     if index is not None:
         console.print(f"\nThe book: {index}")
         console.print("JupyterLab: make lab")
 
 
 def _latency_table(lab: Lab) -> Table:
-    from fluxlab.workload.stats import show_median, show_speedup
+    from fluxlab.workload.sample import show_median
+    from fluxlab.workload.stats import show_speedup
 
     table = Table(
         title="The report's latency table, expected and measured",
@@ -240,8 +262,11 @@ def _databases(server: PostgresServer) -> Iterator[str]:
 
 
 def _down(settings: Settings, options: argparse.Namespace) -> int:
+    from fluxlab.scale import erase_scaling
     from fluxlab.servers import postgres, redis
 
+    if erase_scaling(settings):
+        print("Other sizes of data, left by a run that was cut short: removed")
     for name, server in (("PostgreSQL", postgres), ("Valkey", redis)):
         said = "stopped" if server.stop(settings) else "nothing of ours was running"
         if options.erase:
@@ -307,11 +332,12 @@ def _book(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _picture(settings: Settings, options: argparse.Namespace) -> int:
-    from fluxlab.book.readme import draw_readme_picture
+    from fluxlab.book.readme import draw_readme_picture, write_verdicts
     from fluxlab.lab import open_lab
 
     lab = open_lab(settings)
     path = draw_readme_picture(settings.root, lab.comparison, lab.dataset)
+    write_verdicts(settings.root, lab.ledger)
     print(path)
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 import pandas as pd
@@ -12,6 +13,16 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from fluxlab.book.claims import Claims, read_claims
+from fluxlab.book.evidence import (
+    Evidence,
+    ask_all,
+    read_crossings,
+    read_distinct_values,
+    read_shares,
+    read_use_cases,
+)
+from fluxlab.book.judges import judge_all
+from fluxlab.book.ledger import Ledger, read_sections
 from fluxlab.dataset.load import Dataset, build_template
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes.catalog import Catalog, read_catalog
@@ -25,18 +36,23 @@ from fluxlab.indexes.states import (
 )
 from fluxlab.plans.explain import explain
 from fluxlab.plans.plan import Plan
+from fluxlab.scale import read_scaling
 from fluxlab.servers import postgres, redis
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import Settings, read_settings
 from fluxlab.workload.catalogue import load_workload
-from fluxlab.workload.compare import Comparison, compare_runs
+from fluxlab.workload.compare import Comparison, compare_control, compare_runs
+from fluxlab.workload.noise import NoiseFloor
 from fluxlab.workload.parameters import ParameterSet, Sampler
 from fluxlab.workload.query import Query, Workload
-from fluxlab.workload.store import Run, State, Store
+from fluxlab.workload.scaling import Scaling
+from fluxlab.workload.store import Regime, Run, State, Store
 
 MIGRATION = "005_performance_optimization_indexes.sql"
+#: The two sides of the A/A run: the baseline under another name, and its copy.
+CONTROL = ("control", "control copy")
 
 
 class Lab:
@@ -79,23 +95,26 @@ class Lab:
         with self.connection(state) as connection:
             return read_catalog(connection, self.settings.root / "sql" / "catalog")
 
-    def state(self, name: str) -> State:
+    def state(self, name: str, regime: Regime = "warm") -> State:
         """Return the fingerprints of a state as it is now."""
+        if name in CONTROL:
+            return replace(self.state("baseline"), name=name)
         _database(name)
-        return read_state(
-            self.server, self.dataset, name, self.settings.root / "sql" / "catalog"
-        )
+        catalog = self.settings.root / "sql" / "catalog"
+        found = read_state(self.server, self.dataset, name, catalog)
+        return replace(found, regime=regime)
 
-    def run(self, state: str = "baseline") -> Run:
+    def run(self, state: str = "baseline", regime: Regime = "warm") -> Run:
         """Return what has been measured of a state, as it is now.
 
-        Raises FluxlabError when nothing has.
+        Raises FluxlabError when nothing has; only the A/A run and the regimes may be
+        empty, because not every server can have them.
         """
         store = Store(self.settings.results_path)
         statements = {query.fingerprint for query in self.workload.values()}
-        run = store.run(self.state(state), statements)
+        run = store.run(self.state(state, regime), statements)
         store.close()
-        if not run:
+        if not run and state not in CONTROL and regime == "warm":
             raise FluxlabError(
                 f"Nothing has been measured of the state {state} with this data set.",
                 "`make run` measures it.",
@@ -105,7 +124,81 @@ class Lab:
     @cached_property
     def comparison(self) -> Comparison:
         """The sprint against the baseline, Query by Query and class by class."""
-        return compare_runs(self.run("baseline"), self.run("sprint11"))
+        return self.compare()
+
+    @cached_property
+    def control(self) -> Comparison:
+        """The baseline against its own copy (A/A): what this machine can see."""
+        return self.compare_control()
+
+    @cached_property
+    def cold(self) -> Comparison:
+        """The sprint against the baseline with the shared buffers emptied each time."""
+        return self.compare("cold")
+
+    @cached_property
+    def plan_modes(self) -> Comparison:
+        """Plans for any value (generic) against those for the value at hand (custom).
+
+        Only of Queries where the two differ, in the state sprint11.
+        """
+        return self.compare_plan_modes()
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """The report's latency rows at every size of the data measured so far."""
+        states = (self.state(name) for name in DATABASES)
+        return read_scaling(self.settings, states, self.claims.latency, self.workload)
+
+    @property
+    def floor(self) -> NoiseFloor:
+        """The noise floor of the client's clock."""
+        return self.control.floors.clock
+
+    def compare(self, regime: Regime = "warm") -> Comparison:
+        """Compare both states by what is measured now; `comparison` remembers it."""
+        before, after = self.run("baseline", regime), self.run("sprint11", regime)
+        return compare_runs(before, after, self.compare_control().floors)
+
+    def compare_control(self) -> Comparison:
+        """Compare the baseline with its copy by what is measured now."""
+        return compare_control(*(self.run(name) for name in CONTROL))
+
+    def compare_plan_modes(self) -> Comparison:
+        """Compare generic with custom plans by what is measured now."""
+        modes: tuple[Regime, Regime] = ("custom", "generic")
+        custom, generic = (self.run("sprint11", mode) for mode in modes)
+        return compare_runs(custom, generic, self.compare_control().floors)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What judges look at: both catalogs, the Comparison, what the server answers."""
+        root = self.settings.root
+        questions = root / "sql" / "catalog"
+        migration = read_migration(root / "sql" / "migrations" / MIGRATION)
+        rows = {claim.query for claim in self.claims.latency}
+        asked = rows.intersection(self.comparison.by_query)
+        with self.connection("sprint11") as connection:
+            return Evidence(
+                before=self.catalog("baseline"),
+                after=self.catalog("sprint11"),
+                comparison=self.comparison,
+                workload=self.workload,
+                use_cases=read_use_cases(root / "data" / "facts" / "queries.csv"),
+                shares=read_shares(connection, questions / "index_entries.sql"),
+                distinct_values=read_distinct_values(
+                    connection, questions / "column_values.sql"
+                ),
+                migration=migration.statements,
+                crossings=read_crossings(self.scaling) if asked else {},
+                answers=ask_all(connection, self.claims, root / "sql" / "monitoring"),
+            )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The Verdict on every claim of the report."""
+        sections = read_sections(self.settings.root / "data" / "sprint11_report.md")
+        return Ledger(judge_all(self.claims, self.evidence), sections)
 
     def parameters(self, query: str | Query, of_class: str = "typical") -> ParameterSet:
         """Draw the ParameterSet of a class; the first there is where it has no own."""

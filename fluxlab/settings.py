@@ -22,6 +22,7 @@ class Settings:
 
     `database_url` and `redis_url` name servers that somebody else runs; where they
     are None fluxlab starts its own. `is_durable=False` turns fsync off: tests only.
+    `size` is a name of USERS_OF_SIZE, or a number of users in digits, between them.
     """
 
     home: Path
@@ -33,16 +34,17 @@ class Settings:
     size: str = "small"
     seed: int = 11
     is_durable: bool = True
+    results: Path | None = None
 
     @property
     def users(self) -> int:
         """The number of users in the data set of this size."""
-        return USERS_OF_SIZE[self.size]
+        return USERS_OF_SIZE.get(self.size) or int(self.size)
 
     @property
     def results_path(self) -> Path:
-        """The SQLite file that holds every Measurement."""
-        return self.home / "results.sqlite"
+        """The SQLite file that holds every Measurement; in the home unless named."""
+        return self.results or self.home / "results.sqlite"
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:

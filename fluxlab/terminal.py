@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-if TYPE_CHECKING:
-    # Only the name: the pipeline pulls in every library, and `--help` needs none.
-    from fluxlab.pipeline import Tick
+from fluxlab.progress import Tick
 
 #: A log that nobody watches gets a line this often within a phase.
 _LOG_EVERY_SECONDS = 20.0

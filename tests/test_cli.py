@@ -154,18 +154,22 @@ def test_ctrl_c_leaves_a_store_that_the_next_run_completes(
 
     assert done.returncode == 0, done.stderr
     every = known_pairs(home)
-    (measured,) = re.findall(r"([\d,]+) of them\s+measured in this run", done.stdout)
+    said = " ".join(done.stdout.split())
+    (measured,) = re.findall(r"this run measured ([\d,]+) pairs for the first", said)
     assert int(measured.replace(",", "")) == (every - kept) // 2 > 500
     for row in ("User by email", "Message search", "Analytics dashboard"):
         assert row in done.stdout
     (index,) = re.findall(r"The book: (\S+)", done.stdout.replace("\n", " "))
     assert "02_before_and_after" in Path(index).read_text()
     assert "NaN" not in done.stdout
+    assert re.search(r"The server worked for [\d,]+ s; the harness added \d+%", said)
+    assert "where the truth is no difference" in said
+    assert "The 215 claims of the report" in said
 
     # And a third one finds nothing left to do.
     again = fluxlab(home, "run", "--no-book")
 
-    assert "0 of them measured in this run" in " ".join(again.stdout.split())
+    assert "this run measured 0 pairs for the first" in " ".join(again.stdout.split())
     assert known_pairs(home) == every
 
 

@@ -12,6 +12,7 @@ from fluxlab.settings import ROOT
 FLOORS = {
     "errors": 0,
     "settings": 0,
+    "progress": 0,
     "servers": 1,
     "dataset": 2,
     "plans": 2,
@@ -21,6 +22,8 @@ FLOORS = {
     "service": 4,
     "book": 4,
     "lab": 5,
+    "measuring": 5,
+    "scale": 5,
     "pipeline": 5,
     "terminal": 5,
     "cli": 5,

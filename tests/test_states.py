@@ -15,12 +15,12 @@ from fluxlab.errors import FluxlabError
 from fluxlab.indexes.catalog import read_catalog
 from fluxlab.indexes.states import DATABASES, prepare_state, read_migration
 from fluxlab.lab import MIGRATION, Lab, open_lab
-from fluxlab.pipeline import measure_lab, plan_work
+from fluxlab.measuring import measure_lab, plan_work
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import ROOT, Settings
-from fluxlab.workload.measure import Effort
+from fluxlab.workload.budget import Budget
 from fluxlab.workload.query import Workload
 
 QUESTIONS = ROOT / "sql" / "catalog"
@@ -176,10 +176,11 @@ def test_the_lab_measures_compares_and_draws(lab: Lab) -> None:
     lab = Lab(lab.settings, lab.server, lab.dataset)
     lab.__dict__["workload"] = Workload(kept)  # the cached value, for this Lab only
 
-    measured = measure_lab(lab, Effort(executions=1, block_ms=20.0), lambda tick: None)
+    brief = Budget("brief", seconds=0, first_ms=20, max_rounds=2, timeout_ms=2_000)
+    measure_lab(lab, brief, lambda tick: None)
 
     comparison = lab.comparison
-    assert measured == len(plan_work(lab, lambda tick: None)) == len(comparison)
+    assert len(plan_work(lab, lambda tick: None)) == len(comparison)
     assert set(comparison.by_query) == set(names)
     hot = comparison.find("messages_of_author", "hot")
     assert hot.before.plan.blocks > hot.after.plan.blocks
@@ -190,11 +191,11 @@ def test_the_lab_measures_compares_and_draws(lab: Lab) -> None:
     assert figure.layout.height > 200
     assert len(figure.layout.annotations) == 5
     assert sum(len(bar.x) > 0 for bar in charts.distribution(comparison, "t").data) == 4
-    assert len(tables.changes(comparison)) == measured
-    assert tables.outcomes(comparison).loc["all", "all"] == measured
+    assert len(tables.changes(comparison)) == len(comparison)
+    assert tables.outcomes(comparison).loc["all", "all"] == len(comparison)
     with connect(lab.server, "postgres") as connection:
         names_left = connection.execute(
-            "select datname from pg_database where datname like %s", ("%_writes",)
+            "select datname from pg_database where datname like %s", ("%_scratch_%",)
         ).fetchall()
     assert names_left == []
 

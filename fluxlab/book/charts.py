@@ -13,15 +13,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fluxlab.book.claims import AuditClaim
+from fluxlab.book.ledger import Ledger
+from fluxlab.book.verdicts import Word
 from fluxlab.indexes.catalog import Catalog
-from fluxlab.workload.compare import Change, Comparison
+from fluxlab.workload.change import Change
+from fluxlab.workload.compare import Comparison
 from fluxlab.workload.stats import show_speedup
 
 BEFORE, AFTER, WORSE, CACHED = "#8A8F98", "#0072B2", "#D55E00", "#8A3FFC"
 _GRID = "rgba(128,128,128,.25)"
 _ROW_PX = 22
-_MS_TICKS = [0.01, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]
-_MS_LABELS = ["0.01 ms", "0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s"]
+MS_TICKS = [0.01, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]
+MS_LABELS = ["0.01 ms", "0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s"]
 
 
 def dumbbell(changes: Sequence[Change], title: str) -> go.Figure:
@@ -55,12 +58,12 @@ def dumbbell(changes: Sequence[Change], title: str) -> go.Figure:
             xanchor="left",
             font={"size": 12},
         )
-    _finish(figure, title, height_px=150 + _ROW_PX * len(rows))
+    finish(figure, title, height_px=150 + _ROW_PX * len(rows))
     figure.update_xaxes(
         title="median latency at the client, log scale",
         type="log",
-        tickvals=_MS_TICKS,
-        ticktext=_MS_LABELS,
+        tickvals=MS_TICKS,
+        ticktext=MS_LABELS,
     )
     figure.update_layout(margin={"r": 140, "l": 10})
     figure.update_yaxes(
@@ -90,7 +93,7 @@ def _add_ends(
         y=[name for name, _ in kept],
         mode="markers",
         name=which,
-        marker=_marker(symbol, colour, 10),
+        marker=marker(symbol, colour, 10),
         text=[f"{end.sample}, {end.plan.blocks:,} blocks" for end in ends],
         hovertemplate="%{y}<br>" + which + ": %{text}<extra></extra>",
     )
@@ -125,7 +128,7 @@ def distribution(comparison: Comparison, title: str) -> go.Figure:
             },
             hovertemplate="%{y} pairs<extra>" + outcome + "</extra>",
         )
-    _finish(figure, title, height_px=380)
+    finish(figure, title, height_px=380)
     factors = [0.1, 1, 10, 100, 1_000, 10_000]
     figure.update_layout(barmode="stack", bargap=0)
     figure.update_xaxes(
@@ -175,7 +178,7 @@ def table_sizes(before: Catalog, after: Catalog, title: str) -> go.Figure:
             },
             hovertemplate="%{y}: %{x:.2f} MiB<extra>" + name + "</extra>",
         )
-    _finish(figure, title, height_px=160 + _ROW_PX * len(names))
+    finish(figure, title, height_px=160 + _ROW_PX * len(names))
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title="size on disk in MiB")
     figure.update_yaxes(automargin=True)
@@ -204,10 +207,10 @@ def indexed_columns(
             y=names,
             mode="markers",
             name=name,
-            marker=_marker(symbol, colour, 11),
+            marker=marker(symbol, colour, 11),
             hovertemplate="%{y}: %{x} columns<extra>" + name + "</extra>",
         )
-    _finish(figure, title, height_px=160 + _ROW_PX * len(names))
+    finish(figure, title, height_px=160 + _ROW_PX * len(names))
     figure.update_xaxes(
         title="columns in the key of some index", rangemode="tozero", dtick=2
     )
@@ -215,7 +218,7 @@ def indexed_columns(
     return figure
 
 
-def _finish(figure: go.Figure, title: str, *, height_px: int) -> None:
+def finish(figure: go.Figure, title: str, *, height_px: int) -> None:
     text = _wrapped(title)
     figure.update_layout(
         title={
@@ -246,7 +249,7 @@ def _finish(figure: go.Figure, title: str, *, height_px: int) -> None:
     figure.update_yaxes(gridcolor=_GRID, zeroline=False)
 
 
-def _marker(symbol: str, colour: str, size: int) -> dict[str, object]:
+def marker(symbol: str, colour: str, size: int) -> dict[str, object]:
     return {
         "symbol": symbol,
         "color": colour,
@@ -274,3 +277,51 @@ def _is_worse(change: Change) -> bool:
 
 def _colour(change: Change) -> str:
     return WORSE if _is_worse(change) else AFTER
+
+
+#: Colour and pattern of each verdict; the words that decide nothing are grey.
+_WORDS: tuple[tuple[Word, str, str], ...] = (
+    ("held", AFTER, ""),
+    ("fell short", WORSE, "/"),
+    ("refuted", WORSE, ""),
+    ("unclear", BEFORE, "/"),
+    ("not measured yet", BEFORE, "."),
+    ("not testable", BEFORE, ""),
+)
+
+
+def verdicts(ledger: Ledger, title: str) -> go.Figure:
+    """Draw how many claims of each section got which word, in the report's order."""
+    counts = ledger.frame().groupby(["section", "verdict"]).size()
+    sections = list(dict.fromkeys(ledger.section(one) for one in ledger))
+    labels = [_wrapped(section, 30) for section in sections]
+    figure = go.Figure()
+    for word, colour, pattern in _WORDS:
+        found = [int(counts.get((section, word), 0)) for section in sections]
+        if not any(found):
+            continue
+        figure.add_bar(
+            x=found,
+            y=labels,
+            orientation="h",
+            name=f"{word} ({sum(found)})",
+            marker={
+                "color": colour,
+                "line": {"width": 0},
+                "pattern": {"shape": pattern, "fillmode": "replace", "size": 6},
+            },
+            hovertemplate="%{y}: %{x} claims<extra>" + word + "</extra>",
+        )
+    finish(figure, title, height_px=240 + 32 * len(sections))
+    # Below the bars, where it may take as many lines as a narrow page needs.
+    legend = {"traceorder": "normal", "y": -0.14, "yanchor": "top"}
+    text = _wrapped(title, 46)
+    figure.update_layout(
+        barmode="stack",
+        legend=legend,
+        title={"text": text, "xref": "container", "x": 0.02},
+        margin={"t": 26 + 22 * (text.count("<br>") + 1), "b": 110},
+    )
+    figure.update_xaxes(title="claims of the report")
+    figure.update_yaxes(automargin=True, autorange="reversed")
+    return figure

@@ -1,28 +1,58 @@
-"""Claims: what the sprint's report says, quoted with its line, from `data/claims.toml`."""
+"""Claims: what the sprint's report says, quoted with its line, from `data/claims.toml`.
+
+A Claim's class is the kind of evidence that can judge it: one table of the file, one
+class here, one judge in `judges.py`.
+"""
 
 from __future__ import annotations
 
 import tomllib
+import types
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from fluxlab.errors import FluxlabError
 
 T = TypeVar("T")
 
+LabName = Literal["the index lab", "the cache lab", "the load lab"]
 
-@dataclass(frozen=True, slots=True)
-class LatencyClaim:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A quote of the report; `line` is where it begins, `id` stays when it moves."""
+
+    id: str
+    quote: str
+    line: int
+
+    #: The chapter, or the lab still to be built, that judges this kind.
+    judged_in: ClassVar[str] = "chapter 03"
+
+    @property
+    def chapter(self) -> str:
+        """Where the claim is judged."""
+        return self.judged_in
+
+    @property
+    def lines(self) -> range:
+        """The lines of the report that the quote stands on, counted from 1."""
+        return range(self.line, self.line + self.quote.count("\n") + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyClaim(Claim):
     """One row of the report's latency table; `query` is the Query that answers it."""
 
     name: str
-    quote: str
-    line: int
     query: str
     before_ms: float
     after_ms: float
     percent: int
+
+    judged_in: ClassVar[str] = "chapters 02 and 03"
 
     @property
     def speedup(self) -> float:
@@ -30,26 +60,223 @@ class LatencyClaim:
         return self.before_ms / self.after_ms
 
 
-@dataclass(frozen=True, slots=True)
-class AuditClaim:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditClaim(Claim):
     """How many columns of one table the report counts as indexed."""
 
     table: str
-    quote: str
-    line: int
     columns: int
+
+    judged_in: ClassVar[str] = "chapters 01 and 03"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountClaim(Claim):
+    """How many there are of something, at least."""
+
+    things: Literal["tables", "new indexes", "queries"]
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleClaim(Claim):
+    """An index that the report names as an example of what the sprint made."""
+
+    index: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionClaim(Claim):
+    """A CREATE INDEX that the report shows: the quote is the statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyClaim(Claim):
+    """What the report says of a family of indexes."""
+
+    topic: Literal[
+        "arrays",
+        "common subsets",
+        "composite",
+        "descending",
+        "fields",
+        "full text",
+        "index only",
+        "kinds present",
+        "most common",
+        "selective first",
+        "smaller",
+        "subset",
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageClaim(Claim):
+    """A bullet of the coverage list, its queries and the indexes that it can mean."""
+
+    use_case: str
+    indexes: tuple[str, ...]
+    shape: Literal["any", "unique", "composite", "gin"] = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverallClaim(Claim):
+    """By how many percent the queries are said to become faster."""
+
+    low_percent: int
+    high_percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoringClaim(Claim):
+    """A monitoring statement: the quote; `corrected` is the file that works."""
+
+    corrected: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PracticeClaim(Claim):
+    """A recommendation that a measurement or the server's answer can contradict."""
+
+    topic: Literal["always indexes", "slow log", "unused", "usage view"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationClaim(Claim):
+    """What the report says of its migration."""
+
+    topic: Literal["concurrent", "one by one", "production ready"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitRateClaim(Claim):
+    """The share of reads that the cache is expected to answer, at least."""
+
+    resource: str
+    percent: int
+
+    judged_in: ClassVar[str] = "the cache lab"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadClaim(Claim):
+    """The share of queries that no longer reach the database."""
+
+    resource: str
+    low_percent: int
+    high_percent: int
+
+    judged_in: ClassVar[str] = "the load lab"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TtlClaim(Claim):
+    """A named lifetime of cache entries."""
+
+    name: str
+    seconds: int
+
+    judged_in: ClassVar[str] = "the cache lab"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheKeyClaim(Claim):
+    """A pattern of cache keys."""
+
+    pattern: str
+
+    judged_in: ClassVar[str] = "the cache lab"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetClaim(Claim):
+    """A goal for the whole application."""
+
+    of: str
+    bound: str
+
+    judged_in: ClassVar[str] = "the load lab"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterClaim(Claim):
+    """A claim whose evidence a lab of its own will bring; `evidence` says which."""
+
+    lab: LabName
+    evidence: str
+
+    @property
+    def chapter(self) -> str:
+        """The lab that will judge it."""
+        return self.lab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntestableClaim(Claim):
+    """A claim that no run of fluxlab can judge, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Lines of the report, first and last, that claim nothing, and why."""
+
+    lines: tuple[int, ...]
+    why: str
+
+
+#: The tables of `data/claims.toml`; the set is closed.
+KINDS: Mapping[str, type[Claim]] = types.MappingProxyType(
+    {
+        "latency": LatencyClaim,
+        "audited": AuditClaim,
+        "count": CountClaim,
+        "example": ExampleClaim,
+        "definition": DefinitionClaim,
+        "family": FamilyClaim,
+        "coverage": CoverageClaim,
+        "overall": OverallClaim,
+        "monitoring": MonitoringClaim,
+        "practice": PracticeClaim,
+        "migration": MigrationClaim,
+        "hit_rate": HitRateClaim,
+        "db_load": LoadClaim,
+        "ttl": TtlClaim,
+        "cache_key": CacheKeyClaim,
+        "target": TargetClaim,
+        "later": LaterClaim,
+        "untestable": UntestableClaim,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Everything of the report that is quoted so far."""
+    """Every Claim in the order of the report, and the lines that claim nothing."""
 
-    latency: tuple[LatencyClaim, ...]
-    audited: tuple[AuditClaim, ...]
+    claims: tuple[Claim, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def __iter__(self) -> Iterator[Claim]:
+        return iter(self.claims)
+
+    def __len__(self) -> int:
+        return len(self.claims)
+
+    @property
+    def latency(self) -> tuple[LatencyClaim, ...]:
+        """The rows of the latency table."""
+        return tuple(claim for claim in self.claims if isinstance(claim, LatencyClaim))
+
+    @property
+    def audited(self) -> tuple[AuditClaim, ...]:
+        """The counts of indexed columns, by table."""
+        return tuple(claim for claim in self.claims if isinstance(claim, AuditClaim))
 
     def __repr__(self) -> str:
         return (
-            f"<Claims: {len(self.latency)} latencies, "
+            f"<Claims: {len(self)}, {len(self.latency)} of them latencies, "
             f"{len(self.audited)} counts of indexed columns>"
         )
 
@@ -57,23 +284,66 @@ class Claims:
 def read_claims(path: Path) -> Claims:
     """Read `data/claims.toml`.
 
-    Raises FluxlabError when a field is missing or unknown.
+    Raises FluxlabError for an unknown kind, a field that is missing, unknown or of the
+    wrong type, and an id given twice; the message names the file and the entry.
     """
-    document = tomllib.loads(path.read_text())
-    return Claims(
-        latency=_rows(path, "latency", document, LatencyClaim),
-        audited=_rows(path, "audited", document, AuditClaim),
-    )
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    left_out = _rows(path, "left_out", document.pop("left_out", []), LeftOut)
+    found: dict[str, Claim] = {}
+    for kind, entries in document.items():
+        if kind not in KINDS:
+            raise FluxlabError(
+                f"{path.name}: [[{kind}]] is no kind of claim.",
+                f"Use one of {', '.join(KINDS)}.",
+            )
+        for claim in _rows(path, kind, entries, KINDS[kind]):
+            if claim.id in found:
+                raise FluxlabError(
+                    f"{path.name}: two claims have the id {claim.id!r}.", "Rename one."
+                )
+            found[claim.id] = claim
+    # Within a line, in the order in which the quotes are written down.
+    return Claims(tuple(sorted(found.values(), key=lambda claim: claim.line)), left_out)
 
 
-def _rows(
-    path: Path, kind: str, document: dict[str, object], row: type[T]
-) -> tuple[T, ...]:
-    entries = document.get(kind, [])
-    assert isinstance(entries, list)
-    try:
-        return tuple(row(**entry) for entry in entries)
-    except TypeError as error:
-        raise FluxlabError(
-            f"{path.name}: an entry of [[{kind}]] is wrong: {error}.", "Correct its fields."
-        ) from None
+def _rows(path: Path, kind: str, entries: object, row: type[T]) -> tuple[T, ...]:
+    if not isinstance(entries, list):
+        raise FluxlabError(f"{path.name}: {kind} is no table.", f"Write [[{kind}]].")
+    hints = get_type_hints(row)
+    made = []
+    for entry in entries:
+        name = f"an entry of [[{kind}]] is wrong, {entry.get('id', 'without an id')}"
+        values = {
+            field: tuple(value) if isinstance(value, list) else value
+            for field, value in entry.items()
+        }
+        for field, value in values.items():
+            if field in hints and not _fits(value, hints[field]):
+                raise FluxlabError(
+                    f"{path.name}: {name}: {field} = {value!r}.", _wanted(hints[field])
+                )
+        try:
+            made.append(row(**values))
+        except TypeError as error:
+            raise FluxlabError(
+                f"{path.name}: {name}: {error}.", "Correct its fields."
+            ) from None
+    return tuple(made)
+
+
+def _fits(value: object, hint: object) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(
+            _fits(one, get_args(hint)[0]) for one in value
+        )
+    if hint is float:
+        return isinstance(value, int | float)
+    return isinstance(hint, type) and isinstance(value, hint)
+
+
+def _wanted(hint: object) -> str:
+    if get_origin(hint) is Literal:
+        return f"Use one of {', '.join(map(repr, get_args(hint)))}."
+    return f"It must be {hint.__name__ if isinstance(hint, type) else hint}."

@@ -26,18 +26,23 @@ from nbformat import NotebookNode, from_dict
 from fluxlab.errors import FluxlabError
 
 _CHAPTER_FILE = re.compile(r"(?P<number>\d{2})_(?P<slug>[a-z0-9_]+)\.md")
+_MEASURES = re.compile(r"\A---\n(?:.+\n)*measures: true\n(?:.+\n)*---\n")
 _TITLE = re.compile(r"^# +(?P<title>.+?) *$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One chapter: where its text stands and where its executed twin belongs."""
+    """One chapter: where its text stands and where its executed twin belongs.
+
+    One whose front matter says `measures: true` reads a clock while it runs.
+    """
 
     number: int
     slug: str
     title: str
     source_path: Path
     twin_path: Path
+    measures: bool = False
 
     @property
     def name(self) -> str:
@@ -67,14 +72,16 @@ def chapters(root: Path) -> tuple[Chapter, ...]:
                 f"{path.name} is no name for a chapter.",
                 "Call it NN_slug.md, in lower case.",
             )
-        title = _TITLE.search(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        title = _TITLE.search(text)
         if title is None:
             raise FluxlabError(
                 f"{path.name} has no title.", "Begin it with a `# ` heading."
             )
         twin = root / "notebooks" / f"{path.stem}.ipynb"
         number, slug = int(match["number"]), match["slug"]
-        found.append(Chapter(number, slug, title["title"], path, twin))
+        measures = _MEASURES.search(text) is not None
+        found.append(Chapter(number, slug, title["title"], path, twin, measures))
     return tuple(found)
 
 

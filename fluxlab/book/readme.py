@@ -1,4 +1,4 @@
-"""The README's picture and the sentence that says what it shows, both from one run."""
+"""What the README shows of a run: the picture, its sentence, the table of verdicts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from pathlib import Path
 
 from fluxlab.book.charts import dumbbell
+from fluxlab.book.ledger import Ledger
 from fluxlab.book.picture import screenshot_figure
 from fluxlab.book.sentences import finding
+from fluxlab.book.verdict_view import row_verdicts
 from fluxlab.dataset.load import Dataset
 from fluxlab.errors import FluxlabError
-from fluxlab.workload.compare import Change, Comparison
+from fluxlab.workload.change import Change
+from fluxlab.workload.compare import Comparison
 
 PICTURE = Path("docs") / "before_and_after.png"
 _IMAGE = re.compile(rf"!\[[^\]]*\]\({re.escape(PICTURE.as_posix())}\)")
+#: What stands between the two comments is written by `fluxlab picture`.
+_VERDICTS = re.compile(r"(?s)(<!-- verdicts -->\n).*?(\n<!-- end of verdicts -->)")
 _GAINS, _LOSSES = 16, 4
 _WIDTH_PX = 960
 
@@ -58,3 +63,27 @@ def describe(comparison: Comparison, dataset: Dataset) -> str:
         f"{finding(comparison)} "
         f"(size {dataset.size}, {rows:,} rows)."
     )
+
+
+def write_verdicts(root: Path, ledger: Ledger) -> None:
+    """Renew the table of the six latency rows in the README.
+
+    Raises FluxlabError when the README has no place for it.
+    """
+    readme = root / "README.md"
+    table = row_verdicts(ledger).markdown
+    text, found = _VERDICTS.subn(
+        lambda place: f"{place[1]}{table}{place[2]}", readme.read_text(encoding="utf-8")
+    )
+    if not found:
+        raise FluxlabError(
+            "The README has no place for the verdicts.",
+            "Add `<!-- verdicts -->` and `<!-- end of verdicts -->` on lines of their own.",
+        )
+    readme.write_text(text, encoding="utf-8")
+
+
+def shown_verdicts(root: Path) -> str:
+    """Return the table of verdicts as the README shows it; empty when it shows none."""
+    found = _VERDICTS.search((root / "README.md").read_text(encoding="utf-8"))
+    return found[0].partition("\n")[2].rpartition("\n")[0] if found else ""

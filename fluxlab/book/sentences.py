@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 
+from scipy.special import betaincinv
+
 from fluxlab.book.claims import AuditClaim, LatencyClaim
+from fluxlab.book.ledger import Ledger
 from fluxlab.dataset.load import Dataset
 from fluxlab.indexes.catalog import Catalog
-from fluxlab.workload.compare import Change, Comparison
-from fluxlab.workload.stats import SAME_BAND, show_ms, show_speedup
+from fluxlab.workload.change import BLOCKS_SAVED, FEWER_BLOCKS, MANY_BLOCKS, Change
+from fluxlab.workload.compare import Comparison
+from fluxlab.workload.noise import NoiseFloor
+from fluxlab.workload.sample import show_ms
+from fluxlab.workload.scaling import Scaling, show_rows
+from fluxlab.workload.stats import CONFIDENCE, MARGIN, show_speedup
 
 
 class Sentence(str):
@@ -146,10 +155,16 @@ def heaviest(before: Catalog, after: Catalog) -> Sentence:
 def margin() -> Sentence:
     """Say when a difference counts."""
     return Sentence(
-        "A difference counts when the whole 95 percent interval of the ratio lies beyond "
-        f"{SAME_BAND:g} and the two plans differ, in shape or in the blocks they touch. "
-        "The plan of a write leaves out its triggers and foreign keys, so there the clock "
-        "alone decides."
+        f"A difference counts from {MARGIN - 1:.0%} on: the whole 95 percent interval of "
+        "the ratio, widened by the systematic error of this machine, lies beyond it, and "
+        f"the look survives the correction for all other looks (Benjamini–Hochberg at "
+        f"{1 - CONFIDENCE:.0%}). *Same* means that the whole interval lies within it. "
+        "Reads with the same plan over as many rows and blocks are *same* where the clocks "
+        f"are unclear, and from {MANY_BLOCKS} blocks on whatever they say: the memory of "
+        "two copies is not equally fast. Where the work differs and "
+        "neither clock decides, the blocks do, if one state touches "
+        f"{FEWER_BLOCKS:g} times fewer and at least {BLOCKS_SAVED} fewer, and the word "
+        "says “by blocks”."
     )
 
 
@@ -160,3 +175,140 @@ def dataset(found: Dataset) -> Sentence:
         f"{len(found.rows)} tables, drawn with seed {found.seed}: the same seed gives the "
         "same bytes on any machine."
     )
+
+
+def verdicts(ledger: Ledger) -> Sentence:
+    """Say how many claims are judged, and with which words."""
+    counts = ledger.counts
+    return Sentence(
+        f"{len(ledger.judged)} of the report's {len(ledger)} claims are judged: "
+        f"{counts['held']} held, {counts['fell short']} fell short, {counts['refuted']} "
+        f"are refuted and {counts['unclear']} unclear. {counts['not measured yet']} are "
+        f"not measured yet and {counts['not testable']} not testable."
+    )
+
+
+def verdicts_title(ledger: Ledger) -> Sentence:
+    """Say which section of the report has most claims that did not hold."""
+    missed = Counter(
+        ledger.section(one) for one in (*ledger.of("refuted"), *ledger.of("fell short"))
+    )
+    held = len(ledger.of("held"))
+    if not missed:
+        return Sentence(f"All {held} claims that are decided hold")
+    section, most = missed.most_common(1)[0]
+    return Sentence(
+        f"{held} of {held + missed.total()} decided claims hold; of the others most, "
+        f"{most}, stand under “{section}”"
+    )
+
+
+def six_verdicts(ledger: Ledger) -> Sentence:
+    """Say the words on the rows of the report's latency table."""
+    found = Counter(one.word for one in ledger.rows)
+    counts = ", ".join(f"{count} {word}" for word, count in found.most_common())
+    return Sentence(f"Of the {len(ledger.rows)} rows of the latency table: {counts}.")
+
+
+def noise(control: Comparison, floor: NoiseFloor) -> Sentence:
+    """Say what an A/A run called that is no difference, and what it can call.
+
+    Intervals are exact (Clopper & Pearson, Biometrika 26, 1934).
+    """
+    by_clock = sum(one.by_clock in ("faster", "slower") for one in control)
+    by_rule = len(control.of("faster")) + len(control.of("slower"))
+    return Sentence(
+        f"Of {len(control):,} pairs of the baseline and its own copy, where the truth is "
+        f"no difference, the clocks alone call {_rate(by_clock, len(control))} faster or "
+        f"slower, the whole rule {_rate(by_rule, len(control))}. {_visible(floor)}"
+    )
+
+
+def noise_title(control: Comparison, floor: NoiseFloor) -> Sentence:
+    """Say how many A/A pairs are called, and the smallest effect of the best stratum."""
+    called = len(control.of("faster")) + len(control.of("slower"))
+    start = f"{called} of {len(control):,} pairs without a difference are called different"
+    if not floor.strata:
+        return Sentence(f"{start}; that is too few to know what this machine sees")
+    if floor.is_blind:
+        return Sentence(f"{start}; this machine is too noisy to call much")
+    return Sentence(f"{start}; {floor.smallest_effect:.2f}× is the least this machine sees")
+
+
+def _visible(floor: NoiseFloor) -> str:
+    """Say the smallest effect of each stratum, or that there is next to none."""
+    if not floor.strata:
+        return (
+            "That is too little to know what this machine can see: until there are more "
+            "pairs, verdicts rest on blocks."
+        )
+    if floor.is_blind:
+        return (
+            "This machine is too noisy for its clocks to call anything below "
+            f"{floor.smallest_effect:.1f}×: verdicts rest on blocks."
+        )
+    effects = [
+        f"{one.smallest_effect:.2f}× {reach}"
+        for one, reach in zip(floor.strata, strata(floor), strict=True)
+        if one.pairs
+    ]
+    return f"The smallest effect called in half of the cases is {', '.join(effects)}."
+
+
+def strata(floor: NoiseFloor) -> list[str]:
+    """Name the strata by the latencies they hold."""
+    names, lower = [], 0.0
+    for one in floor.strata:
+        if math.isfinite(one.up_to_ms):
+            names.append(f"up to {one.up_to_ms:g} ms")
+        else:
+            names.append(f"above {lower:g} ms")
+        lower = one.up_to_ms
+    return names
+
+
+def _rate(count: int, total: int) -> str:
+    if not total:
+        return "0"
+    tail = (1 - CONFIDENCE) / 2
+    low = betaincinv(count, total - count + 1, tail) if count else 0.0
+    high = betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
+    return f"{count} ({count / total:.1%}; 95 percent {low:.1%}–{high:.1%})"
+
+
+def scaling_title(found: Scaling) -> Sentence:
+    """Say how many rows of the report are as slow as it says at any size measured."""
+    firsts = [found.first(name) for name in found.names]
+    reached = sum(one.crossing.kind in ("below", "measured") for one in firsts)
+    return Sentence(
+        f"{reached} of the report's {len(firsts)} latencies “before” can be found at some "
+        f"size up to {show_rows(found.sizes[-1][1])} rows"
+    )
+
+
+def scaling(found: Scaling) -> Sentence:
+    """Say on how much data the report's latencies before the sprint are true.
+
+    Each row counts with the class of parameters that gets there first. Where sizes are
+    missing, the command that measures them stands at the end.
+    """
+    firsts = [found.first(name) for name in found.names]
+    places = "; ".join(f"{one.name}, {one.of_class}: {one.sentence}" for one in firsts)
+    sizes = [f"{show_rows(rows)} rows" for _, rows in found.sizes]
+    text = (
+        "The data on which the report's “before” is true, with the class of parameters "
+        f"that gets there first. {places}. Measured at {_listed(sizes)}."
+    )
+    if found.missing:
+        users = _listed([f"{count:,}" for count in found.missing])
+        text += f" `make run BUDGET=standard` measures {users} users as well."
+    return Sentence(text)
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Join words as a sentence does.
+
+    >>> _listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if words[1:] else words[0]

@@ -10,10 +10,15 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from fluxlab.book.claims import AuditClaim, LatencyClaim
+from fluxlab.book.ledger import Ledger
+from fluxlab.book.verdicts import WORDS
 from fluxlab.indexes.catalog import Catalog, ForeignKeyFacts
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.servers.redis import RedisServer
-from fluxlab.workload.compare import Change, Comparison
+from fluxlab.workload.change import Change
+from fluxlab.workload.compare import Comparison
+from fluxlab.workload.sample import show_median, show_ms
+from fluxlab.workload.scaling import Scaling, show_rows
 from fluxlab.workload.store import State
 
 
@@ -149,3 +154,50 @@ def _named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _served(key: ForeignKeyFacts) -> str:
     return key.supporting_index or "no index"
+
+
+def words(ledger: Ledger) -> pd.DataFrame:
+    """Return how many Verdicts of each word every section of the report has."""
+    frame = ledger.frame()
+    table = pd.crosstab(
+        frame["section"], frame["verdict"], margins=True, margins_name="all"
+    )
+    sections = [*dict.fromkeys(ledger.section(one) for one in ledger), "all"]
+    known = [word for word in (*WORDS, "all") if word in table]
+    return table.loc[sections, known].rename_axis(index=None, columns="section")
+
+
+def waiting(ledger: Ledger) -> pd.DataFrame:
+    """Return how many claims of each section wait for which lab."""
+    rest = ledger.frame().query("verdict == 'not measured yet'")
+    table = pd.crosstab(
+        rest["section"], rest["judged in"], margins=True, margins_name="all"
+    )
+    sections = [*dict.fromkeys(rest["section"]), "all"]
+    return table.loc[sections].rename_axis(index=None, columns="section")
+
+
+def scaling(found: Scaling) -> pd.DataFrame:
+    """Return the latency rows over the sizes: before → after, and where before is true.
+
+    The last column is the amount of data at which the median before the sprint is what
+    the report says, with a 95 % interval.
+    """
+    rows = []
+    for growth in found.growths:
+        row = {
+            "report's row": growth.name,
+            "class": growth.of_class,
+            "report": show_ms(growth.expected_ms),
+        }
+        pairs = zip(growth.before.points, growth.after.points, strict=True)
+        row |= {
+            f"{show_rows(before.rows)} rows": (
+                f"{show_median(before.sample)} → {show_median(after.sample)}"
+            )
+            for before, after in pairs
+        }
+        rows.append(row | {"before is as reported": growth.sentence})
+    sizes = [f"{show_rows(size)} rows" for _, size in found.sizes]
+    columns = ["report's row", "class", "report", *sizes, "before is as reported"]
+    return _named(pd.DataFrame(rows, columns=columns).fillna(""), "report's row")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import LiteralString
 
 import psycopg
 from psycopg import RawCursor
+from psycopg.sql import SQL, Identifier, Literal
 
 from fluxlab.errors import FluxlabError
 from fluxlab.plans.plan import Plan, read_plan
+
+_PREPARED = "fluxlab_explained"
 
 
 def explain_text(
@@ -25,16 +29,42 @@ def explain_text(
     Raises psycopg.errors.QueryCanceled when the statement timeout strikes, and
     FluxlabError for any other refusal of the server.
     """
-    options = "settings, format json"
-    if analyze:
-        options = f"analyze, buffers, wal, {options}"
+    return _answer(
+        connection, f"explain ({_options(analyze)}) {statement}".encode(), list(values)
+    )
+
+
+def explain_prepared(
+    connection: psycopg.Connection,
+    statement: str,
+    values: Sequence[object] = (),
+    *,
+    analyze: bool = False,
+) -> str:
+    """Return EXPLAIN's JSON of the statement prepared and executed with the values.
+
+    Whether it is planned for these values or for any follows from the session's
+    `plan_cache_mode`. Raises as `explain_text` does.
+    """
+    connection.execute("deallocate all")
+    connection.execute(f"prepare {_PREPARED} as {statement}".encode())
+    execute = SQL("explain ({}) execute {}").format(
+        SQL(_options(analyze)), Identifier(_PREPARED)
+    )
+    if values:
+        literals = SQL(", ").join(Literal(value) for value in values)
+        execute = SQL("{} ({})").format(execute, literals)
+    return _answer(connection, execute.as_bytes(connection), [])
+
+
+def _options(analyze: bool) -> LiteralString:
+    return f"{'analyze, buffers, wal, ' if analyze else ''}settings, format json"
+
+
+def _answer(connection: psycopg.Connection, statement: bytes, values: list[object]) -> str:
     cursor = RawCursor(connection)
     try:
-        cursor.execute(
-            f"explain ({options}) {statement}".encode(),
-            list(values),
-            prepare=False,
-        )
+        cursor.execute(statement, values, prepare=False)
     except psycopg.errors.QueryCanceled:
         raise
     except psycopg.Error as error:

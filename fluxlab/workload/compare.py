@@ -1,82 +1,24 @@
-"""A Comparison: two Runs, query by query and class by class."""
+"""A Comparison: two Runs, query by query and class by class, each with one word."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 
 import pandas as pd
 
+from fluxlab.workload.budget import LEAST_ROUNDS, Budget, block_cost_ms
+from fluxlab.workload.change import Change, floors_of, read_changes
+from fluxlab.workload.noise import NO_FLOORS, Floors
 from fluxlab.workload.query import Workload
-from fluxlab.workload.stats import Outcome, Speedup, compare
+from fluxlab.workload.stats import Outcome
 from fluxlab.workload.store import Measurement, Run
 
-#: Blocks differ a little from run to run: hint bits, pages pruned on the way.
-_SAME_BLOCKS = 0.02
-
-
-@dataclass(frozen=True)
-class Change:
-    """One Query with one ParameterSet, before and after."""
-
-    query: str
-    of_class: str
-    before: Measurement
-    after: Measurement
-    speedup: Speedup
-
-    @property
-    def does_the_same_work(self) -> bool:
-        """Whether both states read with the same tree over as many blocks.
-
-        Then no index explains a difference. A scan of two copies of one table came out
-        apart by 1.6 here, stably, for as long as the server ran: the memory that its
-        buffers happen to lie in is not equally fast. Repeats do not cure that.
-        A write is never the same work: its plan leaves out what triggers and foreign
-        keys do.
-        """
-        before, after = self.before.plan, self.after.plan
-        return (
-            before.is_analyzed
-            and after.is_analyzed
-            and before.shape == after.shape
-            and abs(before.blocks - after.blocks) <= _SAME_BLOCKS * before.blocks
-            and all(node.kind != "ModifyTable" for node in before.walk())
-        )
-
-    @property
-    def outcome(self) -> Outcome:
-        """*faster*, *slower*, *same* or *unclear*, by the clock.
-
-        *Unclear* as well when the clock tells two states apart that do the same work.
-        """
-        by_clock = self.speedup.outcome
-        is_apart = by_clock in ("faster", "slower")
-        return "unclear" if is_apart and self.does_the_same_work else by_clock
-
-    @property
-    def sentence(self) -> str:
-        """The outcome with its evidence, in a few words."""
-        if self.outcome != self.speedup.outcome:
-            return "unclear: the same work"
-        return self.speedup.sentence
-
-    @property
-    def factor(self) -> float:
-        """The ratio of the medians without its direction: 1 or more."""
-        return self.speedup.factor
-
-    @property
-    def has_new_plan(self) -> bool:
-        """Whether the planner chose another tree."""
-        return self.before.plan.shape != self.after.plan.shape
-
-    def __repr__(self) -> str:
-        return (
-            f"<Change {self.query}, {self.of_class}: {self.before.sample} → "
-            f"{self.after.sample}, {self.sentence}>"
-        )
+#: An interval whose ends are closer than this is as good as the clock gets.
+_TIGHT = 1.04
 
 
 @dataclass(frozen=True)
@@ -86,6 +28,7 @@ class Comparison:
     before: Run
     after: Run
     changes: tuple[Change, ...]
+    floors: Floors = NO_FLOORS
 
     def __iter__(self) -> Iterator[Change]:
         return iter(self.changes)
@@ -137,6 +80,9 @@ class Comparison:
                 "low": change.speedup.low,
                 "high": change.speedup.high,
                 "outcome": change.outcome,
+                "decided_by": change.decided_by,
+                "cpu_ratio": change.cpu.ratio if change.cpu else math.nan,
+                "rounds": change.speedup.rounds,
                 "executions": min(
                     change.before.sample.executions, change.after.sample.executions
                 ),
@@ -153,18 +99,65 @@ class Comparison:
         return f"<Comparison of {len(self)}: {counts}>"
 
 
-def compare_runs(before: Run, after: Run) -> Comparison:
-    """Pair the Measurements that both Runs hold of the same statement and values."""
+def compare_runs(before: Run, after: Run, floors: Floors = NO_FLOORS) -> Comparison:
+    """Pair the Measurements that both Runs hold of the same statement and values.
+
+    Without `floors` the machine is taken to have no systematic error.
+    """
+    pairs = _pairs(before, after)
+    return Comparison(before, after, read_changes(pairs, lambda query: floors), floors)
+
+
+def compare_control(before: Run, after: Run) -> Comparison:
+    """Compare a state with its own copy, as strictly as any two states.
+
+    Its floors say what the machine can see. They come from all pairs; each pair is
+    judged by those of the other half of the Queries, or the A/A would judge itself.
+    """
+    pairs = _pairs(before, after)
+    halves = {
+        half: floors_of([pair for pair in pairs if _half(pair[0].query) != half])
+        for half in (0, 1)
+    }
+    changes = read_changes(pairs, lambda query: halves[_half(query)])
+    return Comparison(before, after, changes, floors_of(pairs))
+
+
+def unsettled(comparison: Comparison, budget: Budget) -> list[Change]:
+    """Return the Changes whose word more rounds can still change, the cheapest first.
+
+    Those without any word come before those that the blocks decided, and those that
+    had hardly a round before both, unless the budget has no time for them. Where the
+    ratio is known to 2 % more rounds add nothing.
+    """
+
+    def rank(change: Change) -> int:
+        if change.raw.rounds < LEAST_ROUNDS and not budget.is_frugal:
+            return 0
+        return 1 if change.outcome == "unclear" else 2
+
+    found = [
+        change
+        for change in comparison
+        if (change.outcome == "unclear" or change.decided_by == "blocks")
+        and not change.speedup.is_bound
+        and change.raw.rounds < budget.max_rounds
+        and change.raw.high > _TIGHT * change.raw.low
+    ]
+    return sorted(found, key=lambda one: (rank(one), _round_ms(one)))
+
+
+def _round_ms(change: Change) -> float:
+    return sum(block_cost_ms(one.sample.median_ms) for one in (change.before, change.after))
+
+
+def _half(query: str) -> int:
+    return sha256(query.encode()).digest()[0] % 2
+
+
+def _pairs(before: Run, after: Run) -> list[tuple[Measurement, Measurement]]:
     others = {one.key: one for one in after.measurements}
-    return Comparison(
-        before,
-        after,
-        tuple(
-            Change(one.query, one.of_class, one, other, compare(one.sample, other.sample))
-            for one in before.measurements
-            if (other := others.get(one.key))
-        ),
-    )
+    return [(one, others[one.key]) for one in before.measurements if one.key in others]
 
 
 def _kind(workload: Workload | None, query: str) -> str:

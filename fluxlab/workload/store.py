@@ -8,32 +8,43 @@ the parameters, so nothing is measured twice and a killed run goes on where it w
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Set
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from fluxlab.plans.plan import Plan, read_plan
-from fluxlab.workload.stats import Sample
+from fluxlab.workload.sample import Block, Sample
 
+#: How a state is asked. *warm*: unprepared, its blocks cached. *cold*: the same, with
+#: the shared buffers emptied before each execution. *custom* and *generic*: prepared,
+#: planned for the values or for any.
+Regime = Literal["warm", "cold", "custom", "generic"]
+
+#: The layout of the file. A file of another layout is set aside, not read.
+_LAYOUT = 2
 _METADATA = sa.MetaData()
 _STATES = sa.Table(
     "state",
     _METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("regime", sa.Text, nullable=False),
     sa.Column("dataset", sa.Text, nullable=False),
     sa.Column("indexes", sa.Text, nullable=False),
     sa.Column("server", sa.Text, nullable=False),
     sa.Column("facts", sa.Text, nullable=False),
     sa.Column("created_at", sa.Text, nullable=False),
-    sa.UniqueConstraint("name", "dataset", "indexes", "server"),
+    sa.UniqueConstraint("name", "regime", "dataset", "indexes", "server"),
 )
 _MEASUREMENTS = sa.Table(
     "measurement",
@@ -44,9 +55,12 @@ _MEASUREMENTS = sa.Table(
     sa.Column("query", sa.Text, nullable=False),
     sa.Column("of_class", sa.Text, nullable=False),
     sa.Column("parameters", sa.Text, nullable=False),
-    sa.Column("times_ms", sa.Text, nullable=False),
-    sa.Column("timeout_ms", sa.Float),
+    sa.Column("blocks", sa.Text, nullable=False),
+    sa.Column("timeout_ms", sa.Float, nullable=False),
+    sa.Column("is_censored", sa.Boolean, nullable=False),
     sa.Column("plan", sa.LargeBinary, nullable=False),
+    sa.Column("placement", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("measured_at", sa.Text, nullable=False),
 )
 
@@ -60,11 +74,15 @@ class State:
     indexes: str
     server: str
     facts: tuple[tuple[str, str], ...] = ()
+    regime: Regime = "warm"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Sample and Plan of one Query with one ParameterSet in one state."""
+    """Sample and Plan of one Query with one ParameterSet in one state.
+
+    `placement` says where client and backends ran, `seconds` what the measuring took.
+    """
 
     query: str
     of_class: str
@@ -73,6 +91,8 @@ class Measurement:
     parameters: str
     sample: Sample
     plan_text: str
+    placement: str = ""
+    seconds: float = 0.0
 
     @cached_property
     def plan(self) -> Plan:
@@ -131,9 +151,12 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _set_aside(path)
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _be_durable_and_quick)
         _METADATA.create_all(self._engine)
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(f"pragma user_version = {_LAYOUT}")
         self._numbers: dict[State, int] = {}
 
     def _number(self, state: State) -> int:
@@ -148,6 +171,7 @@ class Store:
                 insert(_STATES)
                 .values(
                     name=state.name,
+                    regime=state.regime,
                     dataset=state.dataset,
                     indexes=state.indexes,
                     server=state.server,
@@ -164,21 +188,32 @@ class Store:
 
         A Sample that was cut off before `timeout_ms` is not known well enough.
         """
-        bound = _MEASUREMENTS.c.timeout_ms
+        columns = _MEASUREMENTS.c
+        is_enough = sa.or_(~columns.is_censored, columns.timeout_ms >= timeout_ms)
         select = (
             sa.select(
                 _MEASUREMENTS.c.query_fingerprint, _MEASUREMENTS.c.parameters_fingerprint
             )
             .join(_STATES)
-            .where(*_is(state), sa.or_(bound.is_(None), bound >= timeout_ms))
+            .where(*_is(state), is_enough)
         )
         with self._engine.connect() as connection:
             return {(row[0], row[1]) for row in connection.execute(select)}
 
+    def spent(self, state: State) -> float:
+        """Return the seconds spent on all states with the data and server of this one."""
+        select = (
+            sa.select(sa.func.coalesce(sa.func.sum(_MEASUREMENTS.c.seconds), 0.0))
+            .join(_STATES)
+            .where(_STATES.c.dataset == state.dataset, _STATES.c.server == state.server)
+        )
+        with self._engine.connect() as connection:
+            return float(connection.execute(select).scalar_one())
+
     def add(self, pairs: Iterable[tuple[State, Measurement]]) -> None:
         """Keep Measurements that belong together, all of them or none.
 
-        One with the same key takes the place of the earlier.
+        One with the same key takes the place of the earlier, also in the order.
         """
         measured_at = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [
@@ -189,15 +224,25 @@ class Store:
                 "query": one.query,
                 "of_class": one.of_class,
                 "parameters": one.parameters,
-                "times_ms": json.dumps([round(time, 5) for time in one.sample.times_ms]),
+                "blocks": _blocks_text(one.sample),
                 "timeout_ms": one.sample.timeout_ms,
+                "is_censored": one.sample.is_censored,
                 "plan": zlib.compress(one.plan_text.encode()),
+                "placement": one.placement,
+                "seconds": one.seconds,
                 "measured_at": measured_at,
             }
             for state, one in pairs
         ]
+        statement = insert(_MEASUREMENTS)
+        keys = [column.name for column in _MEASUREMENTS.primary_key]
+        changed = {
+            column.name: column for column in statement.excluded if column.name not in keys
+        }
         with self._engine.begin() as connection:
-            connection.execute(insert(_MEASUREMENTS).prefix_with("or replace"), rows)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_=changed), rows
+            )
 
     def run(self, state: State, statements: Set[str] | None = None) -> Run:
         """Return the Run of a state; `statements` are fingerprints of the Queries wanted.
@@ -225,9 +270,40 @@ class Store:
         self._engine.dispose()
 
 
+def _blocks_text(sample: Sample) -> str:
+    return json.dumps(
+        [
+            [
+                [round(time_ms, 5) for time_ms in block.times_ms],
+                block.cpu_ms and round(block.cpu_ms, 6),
+            ]
+            for block in sample.blocks
+        ]
+    )
+
+
+def _sample(text: str, timeout_ms: float) -> Sample:
+    blocks = (Block(tuple(times_ms), cpu_ms) for times_ms, cpu_ms in json.loads(text))
+    return Sample(tuple(blocks), timeout_ms)
+
+
+def _set_aside(path: Path) -> None:
+    """Rename a file of an older layout; what was measured stays readable there."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path)) as connection:
+        (layout,) = connection.execute("pragma user_version").fetchone()
+        is_empty = not connection.execute("select 1 from sqlite_master").fetchone()
+        # Everything into the one file that is renamed.
+        connection.execute("pragma wal_checkpoint(truncate)")
+    if layout != _LAYOUT and not is_empty:
+        path.rename(path.with_suffix(f".{layout}{path.suffix}"))
+
+
 def _is(state: State) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         _STATES.c.name == state.name,
+        _STATES.c.regime == state.regime,
         _STATES.c.dataset == state.dataset,
         _STATES.c.indexes == state.indexes,
         _STATES.c.server == state.server,
@@ -242,8 +318,10 @@ def _measurement(row: sa.Row[tuple[object, ...]]) -> Measurement:
         query_fingerprint=named["query_fingerprint"],
         parameters_fingerprint=named["parameters_fingerprint"],
         parameters=named["parameters"],
-        sample=Sample(tuple(json.loads(named["times_ms"])), named["timeout_ms"]),
+        sample=_sample(named["blocks"], named["timeout_ms"]),
         plan_text=zlib.decompress(named["plan"]).decode(),
+        placement=named["placement"],
+        seconds=named["seconds"],
     )
 
 
