@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from fluxlab.errors import FluxlabError
 from fluxlab.lab import open_lab
 from fluxlab.measuring import measure_lab
 from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
@@ -56,4 +57,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FluxlabError as error:
+        sys.exit(str(error))

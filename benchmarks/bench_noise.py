@@ -1,8 +1,8 @@
 """Every Query against itself, three times: how many pairs are called faster or slower?
 
 The baseline and a fresh copy of it take the places of before and after. Whatever is
-called is false. Statements of more than a second are left out. Prints one line per
-run; fails when a run calls more than 5 %.
+called is false. `make run` of that size comes before: what took more than a second
+there is left out. Prints one line per run; fails when a run calls more than 5 %.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from fluxlab.errors import FluxlabError
 from fluxlab.lab import CONTROL, Lab, open_lab
 from fluxlab.measuring import measure_control
 from fluxlab.settings import USERS_OF_SIZE, read_settings
@@ -68,4 +69,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FluxlabError as error:
+        sys.exit(str(error))

@@ -117,7 +117,7 @@ class Lab:
         if not run and state not in CONTROL and regime == "warm":
             raise FluxlabError(
                 f"Nothing has been measured of the state {state} with this data set.",
-                "`make run` measures it.",
+                f"`make run SIZE={self.settings.size}` measures it.",
             )
         return run
 

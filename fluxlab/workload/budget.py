@@ -76,8 +76,8 @@ BUDGETS = {
     "quick": Budget(
         "quick",
         seconds=150,
-        first_ms=90,
-        looked_rounds=6,
+        first_ms=45,
+        looked_rounds=4,
         max_rounds=24,
         slow_ms=100,
         is_frugal=True,
