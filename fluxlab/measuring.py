@@ -22,8 +22,8 @@ from fluxlab.lab import CONTROL, Lab
 from fluxlab.plans.explain import explain_prepared
 from fluxlab.plans.plan import read_plan
 from fluxlab.progress import Report, Tick
+from fluxlab.servers.alone import alone
 from fluxlab.servers.connections import connect
-from fluxlab.servers.process import lock
 from fluxlab.workload.budget import Budget
 from fluxlab.workload.clock import can_pin, placed
 from fluxlab.workload.compare import Comparison, unsettled
@@ -77,11 +77,7 @@ def measure_lab(
     left. With `only`, the names of Queries, just their reads are looked at, once.
     Returns where the time went.
     """
-    # Two at a time would measure each other, and share the clones.
-    with (
-        lock(lab.settings.home / "run.lock", "the queries", 0.0, activity="measuring"),
-        _opened(lab) as store,
-    ):
+    with alone(lab.server, "measuring"), _opened(lab) as store:
         time_spent = TimeSpent()
         work = plan_work(lab, report, only)
         sprint = _sprint(lab, work)
@@ -128,8 +124,10 @@ def measure_control(lab: Lab, budget: Budget, store: Store, report: Report) -> T
     The latencies that tell slow statements apart come from the lab's own store.
     """
     time_spent = TimeSpent()
-    for experiment in _control(lab, _control_work(lab, plan_work(lab, report), budget)):
-        _look(lab, experiment, budget, store, time_spent, report)
+    with alone(lab.server, "measuring"):
+        work = _control_work(lab, plan_work(lab, report), budget)
+        for experiment in _control(lab, work):
+            _look(lab, experiment, budget, store, time_spent, report)
     return time_spent
 
 

@@ -21,7 +21,7 @@ from fluxlab.errors import FluxlabError
 from fluxlab.indexes.states import DATABASES
 from fluxlab.progress import Report, Tick
 from fluxlab.servers import postgres
-from fluxlab.servers.process import lock
+from fluxlab.servers.alone import alone
 from fluxlab.settings import USERS_OF_SIZE, Settings
 from fluxlab.workload.budget import Budget
 from fluxlab.workload.parameters import CLASSES
@@ -49,8 +49,7 @@ def measure_scaling(lab: Lab, budget: Budget, report: Report) -> None:
         if _is_measured(lab, own, budget):
             continue
         # The measuring of this size and of the lab itself would disturb each other.
-        path = lab.settings.home / "run.lock"
-        with lock(path, "the queries", 0.0, activity="measuring"):
+        with alone(lab.server, "measuring"):
             _measure_size(own, budget, report)
             _erase(own)
             _mark_path(own).write_text(fingerprint_of(own))

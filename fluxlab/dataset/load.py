@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
+import psycopg
 from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
@@ -31,6 +32,7 @@ from fluxlab.dataset.profile import PROFILE_PATH, load_profile
 from fluxlab.dataset.progress import Phase, Progress, silent
 from fluxlab.dataset.words import WORDS_PATH
 from fluxlab.errors import FluxlabError
+from fluxlab.servers.alone import alone
 from fluxlab.servers.connections import connect, uri
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.settings import Settings
@@ -73,7 +75,8 @@ def build_template(
 
     It is built under another name and renamed when it is complete, so a build that was
     killed leaves nothing that could be mistaken for a template. Processes that ask at
-    the same time wait for the first.
+    the same time wait for the first. Raises FluxlabError where somebody measures what
+    would be replaced.
     """
     fingerprint = fingerprint_of(settings)
     with maintenance(server) as connection:
@@ -86,14 +89,25 @@ def build_template(
                 f"A database {TEMPLATE} exists that fluxlab did not build.",
                 "Rename or drop it, then start again.",
             )
-        drop(server, BUILDING)
-        connection.execute(f"create database {BUILDING} template template0 encoding 'UTF8'")
-        write_comment(connection, BUILDING, {"kind": "building"})
-        facts = _build(server, settings, fingerprint, progress or silent)
-        write_comment(connection, BUILDING, facts)
-        drop(server, TEMPLATE)
-        connection.execute(f"alter database {BUILDING} rename to {TEMPLATE}")
+        with alone(server, "building"):
+            facts = _replace_template(connection, server, settings, progress or silent)
         return _dataset(facts)
+
+
+def _replace_template(
+    connection: psycopg.Connection,
+    server: PostgresServer,
+    settings: Settings,
+    progress: Progress,
+) -> dict[str, object]:
+    drop(server, BUILDING)
+    connection.execute(f"create database {BUILDING} template template0 encoding 'UTF8'")
+    write_comment(connection, BUILDING, {"kind": "building"})
+    facts = _build(server, settings, fingerprint_of(settings), progress)
+    write_comment(connection, BUILDING, facts)
+    drop(server, TEMPLATE)
+    connection.execute(f"alter database {BUILDING} rename to {TEMPLATE}")
+    return facts
 
 
 def fingerprint_of(settings: Settings) -> str:

@@ -21,7 +21,9 @@ from psycopg.sql import SQL, Identifier
 
 from fluxlab.dataset.databases import clone, maintenance, read_comment, write_comment
 from fluxlab.dataset.load import Dataset
+from fluxlab.errors import FluxlabError
 from fluxlab.indexes.catalog import read_catalog
+from fluxlab.servers.alone import alone
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.workload.store import State
@@ -88,10 +90,11 @@ def prepare_state(
         known = read_comment(keeper, database) or {}
         if mark.items() <= known.items():
             return
-        clone(server, database)
-        with connect(server, database) as connection:
-            _apply(connection, migration.statements if migration else (), report)
-        write_comment(keeper, database, mark)
+        with alone(server, "building"):
+            clone(server, database)
+            with connect(server, database) as connection:
+                _apply(connection, migration.statements if migration else (), report)
+            write_comment(keeper, database, mark)
 
 
 def _apply(
@@ -111,8 +114,18 @@ def _apply(
 def read_state(
     server: PostgresServer, dataset: Dataset, name: str, catalog_directory: Path
 ) -> State:
-    """Return the fingerprints of a state as its database and the server tell them."""
+    """Return the fingerprints of a state as its database and the server tell them.
+
+    Raises FluxlabError when another data set has taken the place of this one.
+    """
     with connect(server, DATABASES[name]) as connection:
+        known = read_comment(connection, DATABASES[name]) or {}
+        if known.get("dataset") != dataset.fingerprint:
+            raise FluxlabError(
+                f"The database {DATABASES[name]} holds other data than size "
+                f"{dataset.size}, seed {dataset.seed} by now.",
+                "Open the lab again.",
+            )
         catalog = read_catalog(connection, catalog_directory)
         facts = server_facts(connection)
     text = json.dumps(facts)

@@ -117,14 +117,8 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def lock(
-    path: Path,
-    what: str,
-    timeout_s: float = LOCK_TIMEOUT_S,
-    *,
-    activity: str = "starting or stopping",
-) -> Iterator[None]:
-    """Let one process at a time start or stop `what`, or whatever the `activity` is.
+def lock(path: Path, what: str, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    """Let one process at a time start or stop `what`.
 
     The kernel drops a flock when its holder dies, even by SIGKILL: a lock file that is
     left over never blocks anybody, so it is never deleted.
@@ -142,7 +136,7 @@ def lock(
                 os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
             )
             raise FluxlabError(
-                f"Another process (pid {holder}) is {activity} {what}.",
+                f"Another process (pid {holder}) is starting or stopping {what}.",
                 "Wait for it, or end it if it hangs, and try again.",
             )
         os.ftruncate(descriptor, 0)
