@@ -290,29 +290,31 @@ def _refine(
         (query.fingerprint, drawn.fingerprint): (query, drawn)
         for query, drawn in experiment.work
     }
-    phase = f"more {experiment.phase}"
+    phase, visited = f"more {experiment.phase}", 0
     with _bench(lab, experiment, budget, time_spent) as bench:
-        while time.monotonic() < until:
+        while (left_s := until - time.monotonic()) > 0:
             wave = [
                 change
                 for change in unsettled(experiment.judge(), budget)
                 if change.before.key in by_key
             ]
             if not wave:
-                return
+                break
             # What the report names is what its readers look up first.
             wave.sort(key=lambda change: by_key[change.before.key][0].claim is None)
-            for done, change in enumerate(wave):
-                report(Tick(phase, done, len(wave), change.query))
-                if time.monotonic() > until:
-                    break
+            for change in wave:
+                report(Tick(phase, visited, 0, change.query, left_s))
                 query, drawn = by_key[change.before.key]
                 pair = change.before, change.after
                 bench.keep(
                     store,
                     partial(more_rounds, bench, query, drawn, pair, _ROUNDS_A_VISIT),
                 )
-            report(Tick(phase, len(wave), len(wave)))
+                visited += 1
+                left_s = until - time.monotonic()
+                if left_s <= 0:
+                    break
+    report(Tick(phase, visited, visited))
 
 
 @contextmanager

@@ -74,7 +74,8 @@ class Reporter:
         elif not is_done and now - phase.logged_at > _LOG_EVERY_SECONDS:
             phase.logged_at = now
             pace = _pace(phase, tick, now)
-            self.say(f"  {tick.phase}: {tick.done:,} of {tick.total:,}, {pace}")
+            of = f" of {tick.total:,}" if tick.total else ""
+            self.say(f"  {tick.phase}: {tick.done:,}{of}, {pace}")
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
@@ -91,6 +92,8 @@ class _Phase:
 
 
 def _pace(phase: _Phase, tick: Tick, now: float) -> str:
+    if tick.left_s is not None:
+        return f"{_duration(max(0.0, tick.left_s))} left"
     elapsed, done = now - phase.started_at, tick.done - phase.first_done
     if elapsed < 2 or done <= 0 or tick.total <= tick.done:
         return ""

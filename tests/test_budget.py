@@ -31,9 +31,9 @@ def test_a_long_execution_warms_itself_and_a_short_one_is_preceded_by_another() 
 def test_little_time_goes_to_what_the_plans_have_settled() -> None:
     quick, standard = BUDGETS["quick"], BUDGETS["standard"]
 
-    assert quick.first_rounds(12.0) == quick.looked_rounds
-    assert quick.first_rounds(12.0, is_settled=True) == 2
-    assert standard.first_rounds(12.0, is_settled=True) == standard.looked_rounds
+    assert quick.first_rounds(10.0) == quick.looked_rounds
+    assert quick.first_rounds(10.0, is_settled=True) == 2
+    assert standard.first_rounds(10.0, is_settled=True) == standard.looked_rounds
 
 
 def test_a_long_statement_is_taken_once_unless_a_claim_rests_on_it() -> None:
