@@ -29,7 +29,7 @@ RUNS = 3
 def one_run(lab: Lab, budget_name: str) -> Comparison:
     """Measure all pairs of a fresh store against a fresh copy."""
     budget = replace(
-        budget_of(budget_name, lab.settings.size), is_control_complete=True, slow_ms=1_000
+        budget_of(budget_name, lab.settings.size), control="all", slow_ms=1_000
     )
     with tempfile.TemporaryDirectory() as scratch:
         store = Store(Path(scratch) / "control.sqlite")

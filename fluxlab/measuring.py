@@ -20,7 +20,7 @@ from fluxlab.dataset.databases import clone, drop, maintenance
 from fluxlab.indexes.states import DATABASES
 from fluxlab.lab import CONTROL, Lab
 from fluxlab.plans.explain import explain_prepared
-from fluxlab.plans.plan import read_plan
+from fluxlab.plans.reading import read_plan
 from fluxlab.progress import Report, Tick
 from fluxlab.servers.alone import alone
 from fluxlab.servers.connections import connect
@@ -172,9 +172,12 @@ def _split(work: Work) -> tuple[Work, Work]:
 
 
 def _control_work(lab: Lab, work: Work, budget: Budget) -> Work:
-    """Return what is measured against itself: all, or one class of every second Query."""
+    """Return what is measured against itself: its floor needs a few hundred pairs."""
     fast = _fast(lab, work, "baseline", budget)
-    return fast if budget.is_control_complete else _one_class_each(fast)[::2]
+    if budget.control == "all":
+        return fast
+    each = _one_class_each(fast)
+    return each if budget.control == "one of each" else each[::2]
 
 
 def _cold_work(lab: Lab, work: Work, budget: Budget) -> Work:

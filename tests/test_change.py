@@ -131,6 +131,20 @@ def test_blocks_do_not_overrule_a_clock_that_says_the_opposite() -> None:
     assert found.outcome == "unclear"
 
 
+def test_blocks_call_nothing_the_same_that_the_clock_sees_apart() -> None:
+    # Clearly slower, and about as much as the margin: the plan took longer to make.
+    before, after = sample(1.0, 0.04, seed=1), sample(1.13, 0.04, seed=2)
+    closer = sample(1.06, 0.04, seed=2)
+
+    found = change(one(before, blocks=4), one(after, blocks=4))
+    within = change(one(before, blocks=4), one(closer, blocks=4))
+
+    assert found.speedup.high < 1
+    assert found.speedup.factor > 1.1
+    assert (found.by_clock, found.outcome) == ("unclear", "unclear")
+    assert within.outcome == "same"
+
+
 def test_large_copies_that_do_the_same_work_are_the_same_whatever_the_clock_says() -> None:
     slow, fast = sample(32, seed=1), sample(20, seed=2)
 

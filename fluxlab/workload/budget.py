@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 #: A block lasts at least this long: shorter ones measure the clock's own hiccups.
 BLOCK_MS = 5.0
@@ -13,6 +14,8 @@ _SELF_WARMING_MS = 100.0
 LEAST_ROUNDS = 3
 _LONG_ROUND_MS = 1_000.0
 
+Control = Literal["all", "one of each", "one of every second"]
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -21,7 +24,9 @@ class Budget:
     The first look at every pair is always taken, of about `first_ms` each; what is left
     of `seconds` goes where it can still change a verdict. Statements slower than
     `slow_ms` have no part in the A/A run, with cold buffers and among generic plans.
-    One that `is_frugal` hardly times what the plans have settled.
+    One that `is_frugal` hardly times what the plans have settled. `control` says what
+    is measured against itself: every class of each Query, one class of each, or one
+    of every second.
     """
 
     name: str
@@ -32,7 +37,7 @@ class Budget:
     timeout_ms: int = 10_000
     slow_ms: float = math.inf
     is_frugal: bool = False
-    is_control_complete: bool = True
+    control: Control = "all"
     has_every_regime: bool = True
 
     def first_rounds(
@@ -81,11 +86,16 @@ BUDGETS = {
         max_rounds=24,
         slow_ms=100,
         is_frugal=True,
-        is_control_complete=False,
+        control="one of every second",
         has_every_regime=False,
     ),
     "standard": Budget(
-        "standard", seconds=900, first_ms=600, looked_rounds=8, max_rounds=60
+        "standard",
+        seconds=900,
+        first_ms=600,
+        looked_rounds=8,
+        max_rounds=60,
+        control="one of each",
     ),
     "thorough": Budget(
         "thorough", seconds=3_600, first_ms=4_000, looked_rounds=12, max_rounds=200

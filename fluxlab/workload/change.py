@@ -15,6 +15,7 @@ from typing import Literal
 from fluxlab.plans.plan import Plan
 from fluxlab.workload.noise import Floors, read_floors
 from fluxlab.workload.stats import (
+    MARGIN,
     Outcome,
     Speedup,
     compare,
@@ -176,10 +177,12 @@ def _by_all(
         return "same", "blocks"
     if by_clock != "unclear":
         return by_clock, witness
+    # The clock cannot be sure, but it must not lean to another side: planning with more
+    # indexes takes time as well, and no block tells of it.
+    leans_away = speedup.factor > MARGIN and not speedup.low <= 1 <= speedup.high
     if is_same_work:
-        return "same", "blocks"
+        return ("unclear", "clock") if leans_away else ("same", "blocks")
     by_blocks = _by_blocks(before.plan, after.plan)
-    # The clock cannot be sure, but it has to lean to the same side.
     if by_blocks == _direction(speedup.ratio):
         return by_blocks, "blocks"
     return "unclear", "clock"
