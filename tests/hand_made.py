@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 from fluxlab.book.evidence import Evidence
 from fluxlab.indexes.catalog import Catalog, IndexFacts, TableFacts
-from fluxlab.plans.plan import Plan, read_plan
+from fluxlab.plans.plan import Plan
+from fluxlab.plans.reading import read_plan
 from fluxlab.workload.sample import Sample
 from fluxlab.workload.stats import Outcome, Speedup
 

@@ -70,9 +70,9 @@ def test_the_tables_and_the_kind_come_from_the_parser() -> None:
         "select * from gone join users on users.id = gone.id;"
     )
     # `$1` stands for itself here: what counts is the statement.
-    from fluxlab.workload.query import StatementFacts
+    from fluxlab.plans.statement import read_statement
 
-    facts = StatementFacts.of(text.split("weight: 1\n")[1])
+    facts = read_statement(text.split("weight: 1\n")[1])
 
     assert facts.tables == ("files", "users")
     assert facts.is_write

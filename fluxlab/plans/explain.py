@@ -11,7 +11,8 @@ from psycopg import RawCursor
 from psycopg.sql import SQL, Identifier, Literal
 
 from fluxlab.errors import FluxlabError
-from fluxlab.plans.plan import Plan, read_plan
+from fluxlab.plans.plan import Plan
+from fluxlab.plans.reading import read_plan
 
 _PREPARED = "fluxlab_explained"
 

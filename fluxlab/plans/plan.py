@@ -1,58 +1,99 @@
-"""A Plan: what EXPLAIN (FORMAT JSON) returned, as a tree of values."""
+"""A Plan: what EXPLAIN said, as a tree of values whose totals are put right.
+
+`reading` makes it from any format; `totals` works out what each node did by itself.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cached_property
 
-from fluxlab.errors import FluxlabError
+from fluxlab.plans.labels import Json, label_of
 
-Json: TypeAlias = Mapping[str, "Json"] | Sequence["Json"] | str | float | int | bool | None
-
-_CONDITIONS = (
+#: What a node tests and orders by, under EXPLAIN's names, in the order of its text.
+CONDITIONS = (
     "Index Cond",
     "Recheck Cond",
+    "TID Cond",
     "Hash Cond",
     "Merge Cond",
     "Join Filter",
+    "One-Time Filter",
+    "Order By",
     "Filter",
     "Sort Key",
+    "Presorted Key",
     "Group Key",
-)
-_REMOVED = (
-    "Rows Removed by Filter",
-    "Rows Removed by Join Filter",
-    "Rows Removed by Index Recheck",
+    "Cache Key",
+    "Run Condition",
+    "Conflict Filter",
 )
 
 
 @dataclass(frozen=True, slots=True)
-class PlanNode:
-    """One node; rows, blocks and times are totals over all its loops.
+class Amounts:
+    """What can be charged to one node: ms of the clock, and blocks of 8 kB.
 
-    `own_time_ms` and `own_blocks` leave out the children. Rows are fractional per
-    loop from PostgreSQL 18 on, so totals are rounded. Times are zero without ANALYZE.
-    Source: manual, "Using EXPLAIN", and `src/backend/commands/explain.c`.
+    `hit` and `read` are of the shared buffers; temporary files are `spilled` when they
+    are written and `refetched` when they are read.
     """
 
-    kind: str
-    relation: str | None
-    alias: str | None
-    index: str | None
-    role: str | None
-    conditions: tuple[tuple[str, str], ...]
-    planned_rows: float
-    rows_kept: int
-    rows_read: int
-    loops: int
-    time_ms: float
-    own_time_ms: float
-    blocks: int
-    own_blocks: int
-    spilled_blocks: int
+    time_ms: float = 0.0
+    hit: float = 0.0
+    read: float = 0.0
+    spilled: float = 0.0
+    refetched: float = 0.0
+
+    @property
+    def blocks(self) -> int:
+        """Shared blocks touched, found in the buffers or read."""
+        return round(self.hit + self.read)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """One node of a Plan; every number is a total over its loops and processes.
+
+    `facts` are EXPLAIN's own words for it (FORMAT JSON), which count rows and times per
+    loop. `total` is what the node and all below it took, by the clock on the wall: what
+    parallel processes did side by side counts once. `own` leaves the others out, each
+    InitPlan and CTE charged to the node that waited for it. Times are 0 without ANALYZE
+    or with TIMING OFF.
+
+    Source: manual, "Using EXPLAIN"; `src/backend/commands/explain.c`.
+    """
+
+    number: int
+    facts: Mapping[str, Json]
     children: tuple[PlanNode, ...]
+    loops: int
+    processes: int
+    total: Amounts
+    own: Amounts
+
+    def __getitem__(self, name: str) -> float:
+        """Return a fact that is a number, by EXPLAIN's name for it; 0 where it has none."""
+        value = self.facts.get(name)
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    def text(self, name: str) -> str | None:
+        """Return a fact as text, the parts of a list joined; None where it has none."""
+        value = self.facts.get(name)
+        if value is None:
+            return None
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return ", ".join(str(part) for part in value)
+        return str(value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a fact that is a list of texts, such as "Sort Key"."""
+        value = self.facts.get(name)
+        if value is None:
+            return ()
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return tuple(str(part) for part in value)
+        return (str(value),)
 
     def walk(self) -> Iterator[PlanNode]:
         """Yield this node and all below it, parents first."""
@@ -61,45 +102,165 @@ class PlanNode:
             yield from child.walk()
 
     @property
+    def kind(self) -> str:
+        """The node type as FORMAT JSON has it, such as "Seq Scan"."""
+        return str(self.facts["Node Type"])
+
+    @property
+    def relation(self) -> str | None:
+        """The table that it reads or writes."""
+        return self.text("Relation Name")
+
+    @property
+    def alias(self) -> str | None:
+        """The name of the table in the statement."""
+        return self.text("Alias")
+
+    @property
+    def index(self) -> str | None:
+        """The index that it reads."""
+        return self.text("Index Name")
+
+    @property
+    def role(self) -> str | None:
+        """What it is to its parent: Outer, Inner, Member, the name of a subplan."""
+        return self.text("Subplan Name") or self.text("Parent Relationship")
+
+    @property
+    def is_initplan(self) -> bool:
+        """Whether it stands outside the flow of rows: an InitPlan or a CTE."""
+        return self.facts.get("Parent Relationship") == "InitPlan"
+
+    @property
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """What it tests and orders by: EXPLAIN's name and the expression."""
+        found = ((name, self.text(name)) for name in CONDITIONS)
+        return tuple((name, text) for name, text in found if text is not None)
+
+    @property
+    def is_executed(self) -> bool:
+        """Whether it ran at least once; False without ANALYZE."""
+        return self.loops > 0
+
+    @property
+    def planned_rows(self) -> float:
+        """Rows that the planner expected of one loop."""
+        return self["Plan Rows"]
+
+    @property
+    def rows_kept(self) -> int:
+        """Rows that it handed up, over all loops."""
+        return round(self["Actual Rows"] * self.loops)
+
+    @property
+    def rows_removed(self) -> int:
+        """Rows that its filters threw away, over all loops."""
+        removed = (value for name, value in self.facts.items() if name in _REMOVED)
+        per_loop = sum(float(one) for one in removed if isinstance(one, int | float))
+        return round(per_loop * self.loops)
+
+    @property
+    def rows_read(self) -> int:
+        """Rows that it looked at: kept and removed."""
+        return self.rows_kept + self.rows_removed
+
+    @property
+    def time_ms(self) -> float:
+        """What it and all below it took, in ms by the clock on the wall."""
+        return self.total.time_ms
+
+    @property
+    def own_time_ms(self) -> float:
+        """What it took by itself, in ms by the clock on the wall."""
+        return self.own.time_ms
+
+    @property
+    def blocks(self) -> int:
+        """Shared blocks that it and all below it touched."""
+        return self.total.blocks
+
+    @property
+    def own_blocks(self) -> int:
+        """Shared blocks that it touched by itself."""
+        return self.own.blocks
+
+    @property
+    def spilled_blocks(self) -> int:
+        """Blocks that it wrote to temporary files by itself."""
+        return round(self.own.spilled)
+
+    @property
     def label(self) -> str:
-        """The node as EXPLAIN's text would begin it."""
-        index = f" using {self.index}" if self.index else ""
-        alias = f" {self.alias}" if self.alias and self.alias != self.relation else ""
-        return f"{self.kind}{index}" + (
-            f" on {self.relation}{alias}" if self.relation else ""
-        )
+        """The node as EXPLAIN's text begins it, without its schema."""
+        return label_of(self.facts)
+
+
+_REMOVED = frozenset(
+    (
+        "Rows Removed by Filter",
+        "Rows Removed by Join Filter",
+        "Rows Removed by Index Recheck",
+        "Rows Removed by Conflict Filter",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger that fired, foreign keys among them: its calls and its time in ms."""
+
+    name: str
+    constraint: str | None
+    relation: str | None
+    calls: int
+    time_ms: float
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The tree of one statement with its totals; times in ms of the server's clock."""
+    """The tree of one statement with its totals; times in ms of the server's clock.
+
+    `is_timed` is False with TIMING OFF, where rows are counted and nothing is timed.
+    `facts` holds what else EXPLAIN said beside the tree: JIT, Serialization, Planning.
+    """
 
     root: PlanNode
     is_analyzed: bool
+    is_timed: bool
     planning_ms: float
     execution_ms: float
-    wal_records: int
-    wal_bytes: int
+    triggers: tuple[Trigger, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Json] = field(default_factory=dict)
 
     def walk(self) -> Iterator[PlanNode]:
         """Yield every node, parents first."""
         return self.root.walk()
 
+    @cached_property
+    def nodes(self) -> tuple[PlanNode, ...]:
+        """Every node, parents first; the first has the number 1."""
+        return tuple(self.walk())
+
+    @cached_property
+    def parents(self) -> Mapping[int, PlanNode]:
+        """The parent of each node but the root, by the number of the child."""
+        return {child.number: node for node in self.nodes for child in node.children}
+
     @property
     def indexes(self) -> tuple[str, ...]:
         """The names of the indexes that the plan reads, sorted."""
-        return tuple(sorted({node.index for node in self.walk() if node.index}))
+        return tuple(sorted({node.index for node in self.nodes if node.index}))
 
     @property
     def blocks(self) -> int:
-        """Shared blocks touched, found in cache or read."""
+        """Shared blocks touched, found in the buffers or read."""
         return self.root.blocks
 
     @property
     def rows_read(self) -> int:
-        """Rows that the scans looked at."""
-        return sum(node.rows_read for node in self.walk() if node.relation)
+        """Rows that the scans of tables looked at."""
+        return sum(node.rows_read for node in self.nodes if node.relation)
 
     @property
     def rows_kept(self) -> int:
@@ -107,9 +268,24 @@ class Plan:
         return self.root.rows_kept
 
     @property
+    def wal_records(self) -> int:
+        """WAL records that the statement wrote."""
+        return round(self.root["WAL Records"])
+
+    @property
+    def wal_bytes(self) -> int:
+        """Bytes of WAL that the statement wrote."""
+        return round(self.root["WAL Bytes"])
+
+    @property
     def slowest(self) -> PlanNode:
         """The node with the most own time."""
-        return max(self.walk(), key=lambda node: node.own_time_ms)
+        return max(self.nodes, key=lambda node: node.own_time_ms)
+
+    @property
+    def other_ms(self) -> float:
+        """What no node took: triggers, JIT before the first row, starting and ending."""
+        return max(0.0, self.execution_ms - sum(node.own_time_ms for node in self.nodes))
 
     @property
     def shape(self) -> str:
@@ -117,93 +293,12 @@ class Plan:
         return _shape(self.root, 0)
 
     def __repr__(self) -> str:
-        node = self.slowest if self.is_analyzed else self.root
         if not self.is_analyzed:
-            return f"<Plan: {node.label}, not executed>"
+            return f"<Plan: {self.root.label}, not executed>"
         return (
-            f"<Plan: {node.label}, {self.rows_read:,} rows read for {self.rows_kept:,}, "
-            f"{self.blocks:,} blocks, {self.execution_ms:.3g} ms>"
+            f"<Plan: {self.slowest.label}, {self.rows_read:,} rows read for "
+            f"{self.rows_kept:,}, {self.blocks:,} blocks, {self.execution_ms:.3g} ms>"
         )
-
-
-def read_plan(document: str | Json) -> Plan:
-    """Build a Plan from the answer of EXPLAIN (FORMAT JSON), text or parsed.
-
-    Raises FluxlabError when the document is not one.
-    """
-    try:
-        parsed = json.loads(document) if isinstance(document, str) else document
-        top = parsed[0] if isinstance(parsed, Sequence) else parsed
-        assert isinstance(top, Mapping)
-        tree = top["Plan"]
-        assert isinstance(tree, Mapping)
-    except (ValueError, KeyError, IndexError, AssertionError, TypeError):
-        raise FluxlabError(
-            "This is not a plan in JSON.",
-            "Use EXPLAIN (FORMAT JSON) and pass its whole answer.",
-        ) from None
-    settings = top.get("Settings") or {}
-    assert isinstance(settings, Mapping)
-    return Plan(
-        root=_node(tree),
-        is_analyzed="Actual Loops" in tree,
-        planning_ms=_number(top, "Planning Time"),
-        execution_ms=_number(top, "Execution Time"),
-        wal_records=round(_number(tree, "WAL Records")),
-        wal_bytes=round(_number(tree, "WAL Bytes")),
-        settings={name: str(value) for name, value in settings.items()},
-    )
-
-
-def _node(raw: Mapping[str, Json]) -> PlanNode:
-    below = raw.get("Plans") or ()
-    assert isinstance(below, Sequence)
-    children = tuple(_node(child) for child in below if isinstance(child, Mapping))
-    loops = round(_number(raw, "Actual Loops"))
-    time_ms = _number(raw, "Actual Total Time") * loops
-    blocks = _blocks(raw)
-    kept = _number(raw, "Actual Rows") * loops
-    removed = sum(_number(raw, name) for name in _REMOVED) * loops
-    # An InitPlan runs once and is charged to the node that asks first; a node's
-    # total contains every child, whatever its role.
-    return PlanNode(
-        kind=str(raw["Node Type"]),
-        relation=_text(raw, "Relation Name"),
-        alias=_text(raw, "Alias"),
-        index=_text(raw, "Index Name"),
-        role=_text(raw, "Subplan Name") or _text(raw, "Parent Relationship"),
-        conditions=tuple(
-            (name, value) for name in _CONDITIONS if (value := _text(raw, name)) is not None
-        ),
-        planned_rows=_number(raw, "Plan Rows"),
-        rows_kept=round(kept),
-        rows_read=round(kept + removed),
-        loops=loops,
-        time_ms=time_ms,
-        own_time_ms=max(0.0, time_ms - sum(child.time_ms for child in children)),
-        blocks=blocks,
-        own_blocks=max(0, blocks - sum(child.blocks for child in children)),
-        spilled_blocks=round(_number(raw, "Temp Written Blocks")),
-        children=children,
-    )
-
-
-def _blocks(raw: Mapping[str, Json]) -> int:
-    return round(_number(raw, "Shared Hit Blocks") + _number(raw, "Shared Read Blocks"))
-
-
-def _number(raw: Mapping[str, Json], name: str) -> float:
-    value = raw.get(name, 0)
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _text(raw: Mapping[str, Json], name: str) -> str | None:
-    value = raw.get(name)
-    if value is None:
-        return None
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(str(part) for part in value)
-    return str(value)
 
 
 def _shape(node: PlanNode, depth: int) -> str:

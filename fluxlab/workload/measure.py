@@ -21,7 +21,8 @@ from psycopg.sql import SQL, Identifier
 
 from fluxlab.errors import FluxlabError
 from fluxlab.plans.explain import explain_prepared, explain_text
-from fluxlab.plans.plan import Plan, read_plan
+from fluxlab.plans.plan import Plan
+from fluxlab.plans.reading import read_plan
 from fluxlab.workload.budget import (
     Budget,
     block_cost_ms,

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pglast import ast, parse_sql
-from pglast.visitors import Visitor
-
 from fluxlab.errors import FluxlabError
+from fluxlab.plans.statement import read_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,12 @@ class Query:
     @cached_property
     def is_write(self) -> bool:
         """Whether the statement inserts, updates or deletes anywhere in it."""
-        return StatementFacts.of(self.statement).is_write
+        return read_statement(self.statement).is_write
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
         """The tables that the statement names, sorted; CTEs are not tables."""
-        return StatementFacts.of(self.statement).tables
+        return read_statement(self.statement).tables
 
     @property
     def fingerprint(self) -> str:
@@ -139,37 +137,3 @@ class Workload(Mapping[str, Query]):
     def __repr__(self) -> str:
         writes = sum(query.is_write for query in self._queries.values())
         return f"<Workload: {len(self)} queries, {writes} of them write>"
-
-
-class StatementFacts(Visitor):
-    """What the parse tree says: the tables named, and whether anything is written."""
-
-    def __init__(self) -> None:
-        self.is_write = False
-        self._named: set[str] = set()
-        self._ctes: set[str] = set()
-
-    @classmethod
-    def of(cls, statement: str) -> StatementFacts:
-        facts = cls()
-        facts(parse_sql(statement))
-        return facts
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        return tuple(sorted(self._named - self._ctes))
-
-    def visit_RangeVar(self, ancestors: object, node: ast.RangeVar) -> None:  # noqa: N802
-        self._named.add(str(node.relname))
-
-    def visit_CommonTableExpr(self, ancestors: object, node: ast.CommonTableExpr) -> None:  # noqa: N802
-        self._ctes.add(str(node.ctename))
-
-    def visit_InsertStmt(self, ancestors: object, node: ast.InsertStmt) -> None:  # noqa: N802
-        self.is_write = True
-
-    def visit_UpdateStmt(self, ancestors: object, node: ast.UpdateStmt) -> None:  # noqa: N802
-        self.is_write = True
-
-    def visit_DeleteStmt(self, ancestors: object, node: ast.DeleteStmt) -> None:  # noqa: N802
-        self.is_write = True

@@ -22,7 +22,8 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from fluxlab.plans.plan import Plan, read_plan
+from fluxlab.plans.plan import Plan
+from fluxlab.plans.reading import read_plan
 from fluxlab.workload.sample import Block, Sample
 
 #: How a state is asked. *warm*: unprepared, its blocks cached. *cold*: the same, with
