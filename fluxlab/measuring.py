@@ -273,9 +273,11 @@ def _refine_all(
     if left <= 0:
         return
     for experiments, share in ((sprint, _SHARE_OF_SPRINT), (others, 1.0)):
-        for number, experiment in enumerate(experiments):
+        # The small ones first: what they leave goes to the large.
+        ordered = sorted(experiments, key=lambda one: len(one.work))
+        for number, experiment in enumerate(ordered):
             left = budget.seconds - store.spent(sprint[0].states[1])
-            until = time.monotonic() + left * share / (len(experiments) - number)
+            until = time.monotonic() + left * share / (len(ordered) - number)
             _refine(lab, experiment, budget, store, time_spent, report, until)
 
 
