@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement lock clean
+.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement bench-plans lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,10 @@ bench-noise: $(READY) ## every query against itself, three times: how much is ca
 
 bench-agreement: $(READY) ## two standard runs of the same lab: do their words agree?
 	@$(BIN)/python benchmarks/bench_agreement.py $(if $(SIZE),--size $(SIZE)) $(if $(BUDGET),--budget $(BUDGET))
+
+bench-plans: $(READY) ## reading, judging and drawing plans of up to 500 nodes
+	@$(BIN)/python benchmarks/bench_plans.py
+	@$(BIN)/python benchmarks/bench_view.py
 
 lock:            ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

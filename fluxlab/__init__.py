@@ -14,7 +14,7 @@ def __getattr__(name: str) -> object:
 
         return open_lab
     if name == "load_ipython_extension":
-        from fluxlab.book.notebook import load_ipython_extension
+        from fluxlab.magic import load_ipython_extension
 
         return load_ipython_extension
     raise AttributeError(f"module 'fluxlab' has no attribute {name!r}")

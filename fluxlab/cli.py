@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fluxlab import explain_command
 from fluxlab.errors import FluxlabError
 from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
 from fluxlab.terminal import Reporter
@@ -117,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     psql = add("psql", _psql, "Open psql on a state of the lab.")
     psql.add_argument("state", nargs="?", default="baseline", help="baseline or sprint11")
     psql.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to psql")
+    explain_command.add_options(
+        add(
+            "explain",
+            explain_command.run,
+            "Read a plan, or explain a statement, and say what is wrong with it.",
+        )
+    )
     add("book", _book, "Execute the chapters into notebooks/, where they are committed.")
     add("picture", _picture, "Draw the README's picture from the run measured last.")
     site = add("site", _site, "Build the site from the executed notebooks.")

@@ -26,6 +26,9 @@ FLOORS = {
     "scale": 5,
     "pipeline": 5,
     "terminal": 5,
+    "explaining": 5,
+    "explain_command": 5,
+    "magic": 5,
     "cli": 5,
 }
 #: Rooms on one floor that do not know each other.
@@ -38,7 +41,7 @@ APART = {
 #: Libraries that belong to one room.
 LIBRARIES = {
     "plotly": {"book"},
-    "IPython": {"book"},
+    "IPython": {"book", "magic"},
     "nbclient": {"book"},
     "pandas": {
         "dataset",

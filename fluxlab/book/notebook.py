@@ -1,14 +1,22 @@
-"""How values show themselves in a notebook: `%load_ext fluxlab`."""
+"""How values show themselves in a notebook; `fluxlab.magic` registers them."""
 
 from __future__ import annotations
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from fluxlab.book import values
+from fluxlab.book.verdicts import Verdict
+from fluxlab.indexes.catalog import IndexFacts
+from fluxlab.plans.diff import PlanDiff
+from fluxlab.plans.diff_view import diff_html
+from fluxlab.plans.findings import Finding
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.view import plan_html
+from fluxlab.plans.view import finding_html, plan_html
+from fluxlab.workload.compare import Comparison
+from fluxlab.workload.query import Query
 
 
-def load_ipython_extension(shell: InteractiveShell) -> None:
+def register(shell: InteractiveShell) -> None:
     """Register the HTML of our values; `text/plain` stays their honest `repr`.
 
     Tables show short numbers, and charts only the form that the book and JupyterLab
@@ -19,7 +27,14 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
     formatters = shell.display_formatter
     assert formatters is not None
-    formatters.formatters["text/html"].for_type(Plan, plan_html)
+    html = formatters.formatters["text/html"]
+    html.for_type(Plan, plan_html)
+    html.for_type(Finding, finding_html)
+    html.for_type(PlanDiff, diff_html)
+    html.for_type(Query, values.query_html)
+    html.for_type(Comparison, values.comparison_html)
+    html.for_type(Verdict, values.verdict_html)
+    html.for_type(IndexFacts, values.index_html)
     plotly.io.renderers.default = "plotly_mimetype"
     pd.set_option("display.max_rows", 60)
     pd.set_option("display.max_colwidth", 60)

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from fluxlab.plans.labels import Json, label_of
+
+if TYPE_CHECKING:
+    from fluxlab.plans.diff import PlanDiff
 
 #: What a node tests and orders by, under EXPLAIN's names, in the order of its text.
 CONDITIONS = (
@@ -286,6 +290,13 @@ class Plan:
     def other_ms(self) -> float:
         """What no node took: triggers, JIT before the first row, starting and ending."""
         return max(0.0, self.execution_ms - sum(node.own_time_ms for node in self.nodes))
+
+    def diff(self, other: Plan) -> PlanDiff:
+        """Return what another plan of the same statement does otherwise."""
+        # It is made of Plans, and stands above this module.
+        from fluxlab.plans.diff import diff
+
+        return diff(self, other)
 
     @property
     def shape(self) -> str:

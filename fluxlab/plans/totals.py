@@ -14,11 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import isfinite
 
 from fluxlab.plans.labels import Json
 from fluxlab.plans.plan import Amounts, Plan, PlanNode, Trigger
 
 _QUANTITIES = tuple(one.name for one in fields(Amounts))
+#: What is multiplied and rounded.
+_FINITE = ("Plan Rows", "Actual Rows", "Actual Loops", "Actual Total Time")
 _GATHERS = ("Gather", "Gather Merge")
 #: What an InitPlan is called where it is used: `$0`, or `(InitPlan 1).col1` from 17 on.
 _RETURNS = re.compile(r"\$\d+")
@@ -96,6 +99,8 @@ def build_plan(document: Mapping[str, Json]) -> Plan:
 
 
 def _draft(facts: Mapping[str, Json], processes: int) -> _Draft:
+    assert isinstance(facts["Node Type"], str)
+    assert all(isfinite(_number(facts, name)) for name in _FINITE)
     loops = round(_number(facts, "Actual Loops"))
     below = facts.get("Plans") or ()
     assert isinstance(below, Sequence)

@@ -1,0 +1,400 @@
+"""Rules on order and memory: sorts, limits, and what does not fit into work_mem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from fluxlab.plans.expressions import EQUALITIES, FIXED, Term, index_on, quoted, terms_of
+from fluxlab.plans.labels import Json
+from fluxlab.plans.plan import PlanNode
+from fluxlab.plans.rule import Rule, Seen
+from fluxlab.plans.saying import (
+    LEAST_SHARE,
+    LEAST_TIME_MS,
+    Said,
+    counted,
+    percent,
+    rule,
+    share_of,
+)
+from fluxlab.plans.surroundings import KnownTable
+
+#: A top-N sort that compares this many rows for each that it keeps wants an index.
+MANY_PER_ROW = 100
+#: Reading in an order is a trap when this many rows fail the filter for each returned.
+TRAPPED_PER_ROW = 1_000
+#: A group of this many rows is no longer a small sort among many.
+LARGE_GROUP = 1_000
+#: Rows that OFFSET reads and throws away before they are worth a word.
+MANY_SKIPPED = 1_000
+#: More for one statement endangers the server: then the fix is another plan.
+MOST_WORK_MEM_MB = 1_024
+#: Memory of a row beside its columns: headers, and the free half of a growing array.
+ROW_OVERHEAD_BYTES = 72
+#: Two headers, alignment, and buckets, a power of two (ExecChooseHashTableSize).
+HASHED_OVERHEAD_BYTES = 56
+#: A group has an entry in a hash table and the state of its aggregates on top.
+GROUP_OVERHEAD_BYTES = 160
+#: Sizes are estimates, and a fix that misses by a few rows is none.
+MARGIN = 1.25
+BLOCK_BYTES = 8_192
+
+#: What hands rows up as they are, in whichever order.
+PASSING = ("Sort", "Incremental Sort", "Gather", "Gather Merge", "Materialize", "Memoize")
+#: Nodes whose spill has a rule of its own; a join's batches are its hash table's.
+_SPILLS_ELSEWHERE = ("Sort", "Incremental Sort", "Hash", "Hash Join", "Aggregate")
+_DIRECTION = re.compile(r" (?=(?:ASC|DESC|NULLS)\b)")
+
+
+@rule("R19", "A sort that an index could replace")
+def _avoidable_sort(seen: Seen) -> Said | None:
+    node, reader = seen.node, _reader(seen)
+    if node.kind != "Sort" or reader is None or not node.is_executed or _is_top_n(node):
+        return None
+    scan, rows = scan_below(node), inputs(node)[0].rows_kept
+    fix = index_in_order(seen, scan, node.texts("Sort Key"))
+    # Below a limit an index also spares reading the rest.
+    time_ms = node.time_ms if reader.kind == "Limit" else node.own_time_ms
+    if scan is None or fix is None or rows < LARGE_GROUP or not is_worth(seen, time_ms):
+        return None
+    return Said(
+        f"{counted(rows, 'row')} of {scan.relation} are sorted by "
+        f"{node.text('Sort Key')}; no index hands them up in this order.",
+        "An index that begins with what is compared by = and goes on in this order spares "
+        "the sort. A report that reads the whole table sorts faster than it follows one.",
+        {"rows_sorted": rows, "sort_ms": node.own_time_ms},
+        wasted=1.0,
+        fix=fix,
+        time_ms=time_ms,
+    )
+
+
+@rule("R20", "The first few of very many rows")
+def _top_n_of_all(seen: Seen) -> Said | None:
+    node = seen.node
+    if not _is_top_n(node) or not is_worth(seen, node.time_ms):
+        return None
+    read, scan = inputs(node)[0].rows_kept, scan_below(node)
+    of_table = f" of {scan.relation}" if scan else ""
+    return Said(
+        f"{counted(read, 'row')}{of_table} are read and compared to keep the first "
+        f"{node.rows_kept:,} by {node.text('Sort Key')}.",
+        "An index on what is compared by =, followed by the order, reads only the rows "
+        "that are returned. An index on the filter alone still reads and sorts them all; "
+        "where few rows pass the filter, that one is enough.",
+        {"rows_read": read, "rows_returned": node.rows_kept},
+        wasted=1 - node.rows_kept / read,
+        fix=index_in_order(seen, scan, node.texts("Sort Key")),
+        time_ms=node.time_ms,
+    )
+
+
+def _is_top_n(node: PlanNode) -> bool:
+    """Whether a sort keeps the first few of at least a hundred times as many rows."""
+    if node.kind != "Sort" or not node.is_executed:
+        return False
+    methods = {facts.get("Sort Method") for facts in _everybody(node)}
+    read = inputs(node)[0].rows_kept
+    return "top-N heapsort" in methods and read >= MANY_PER_ROW * max(1, node.rows_kept)
+
+
+@rule("R21", "An incremental sort of large groups")
+def _long_groups(seen: Seen) -> Said | None:
+    node = seen.node
+    if node.kind != "Incremental Sort" or not node.is_executed:
+        return None
+    (groups, disk_kb), rows = _groups(node), inputs(node)[0].rows_kept
+    if rows < LARGE_GROUP * max(1, groups) and not disk_kb:
+        return None
+    if not is_worth(seen, node.own_time_ms):
+        return None
+    spill = f" and {disk_kb:,.0f} kB of temporary files" if disk_kb else ""
+    return Said(
+        f"The rows come ordered by {node.text('Presorted Key')} only: {rows:,} of them are "
+        f"sorted by the rest, in {counted(groups, 'group')}{spill}.",
+        "An index on all columns of the order leaves nothing to sort. Where groups are "
+        "small an incremental sort is right, and a longer index buys little. More work_mem "
+        "keeps the files away and the sort in place.",
+        {"rows_sorted": rows, "groups": groups, "disk_kb": disk_kb},
+        wasted=1.0,
+        fix=index_in_order(seen, scan_below(node), node.texts("Sort Key")),
+    )
+
+
+@rule("R22", "An index read for its order, against the filter")
+def _order_trap(seen: Seen) -> Said | None:
+    node, reader = seen.node, _reader(seen)
+    if reader is None or reader.kind != "Limit" or not node.is_executed:
+        return None
+    if node.kind not in ("Index Scan", "Index Only Scan") or "Filter" not in node.facts:
+        return None
+    removed, kept = node.rows_removed, reader.rows_kept
+    if removed < TRAPPED_PER_ROW * max(1, kept) or not is_worth(seen, node.own_time_ms):
+        return None
+    indexes = seen.table.indexes if seen.table else ()
+    own = next((one for one in indexes if one.name == node.index), None)
+    keys = own.keys if own and own.method == "btree" else ()
+    return Said(
+        f"{node.index} is read in its order until the limit is reached: "
+        f"{counted(removed, 'row')} fail the filter for {kept:,} returned.",
+        "The planner expected such rows to be spread evenly, and to stop soon. An index on "
+        "the filtered columns, followed by those of the order, finds them at once. Another "
+        "index on the order alone changes nothing.",
+        {"rows_removed": removed, "rows_returned": kept},
+        wasted=removed / max(1, node.rows_read),
+        fix=index_in_order(seen, node, keys) if keys else None,
+    )
+
+
+@rule("R23", "A sort on disk")
+def _sort_spill(seen: Seen) -> Said | None:
+    node = seen.node
+    sizes_kb = [
+        _number(facts, "Sort Space Used")
+        for facts in _everybody(node)
+        if facts.get("Sort Space Type") == "Disk"
+    ]
+    if node.kind != "Sort" or not sizes_kb:
+        return None
+    rows = inputs(node)[0].rows_kept
+    needed = max(sizes_kb) * 1024 + rows / max(1, node.loops) * ROW_OVERHEAD_BYTES
+    return Said(
+        f"{counted(rows, 'row')} did not fit into work_mem and were "
+        f"sorted through {sum(sizes_kb):,.0f} kB of temporary files.",
+        "Give this statement more work_mem. Each sort of each process may take that much, "
+        "so set it for a transaction, not for the server. Better still, sort fewer or "
+        "narrower rows, or read them in order from an index.",
+        {"disk_kb": sum(sizes_kb), "rows_sorted": rows},
+        wasted=1.0,
+        confidence="sure",
+        fix=work_mem(needed),
+    )
+
+
+@rule("R24", "A hash table on disk")
+def _hash_spill(seen: Seen) -> Said | None:
+    node = seen.node
+    batches, planned = node["Hash Batches"], node["Original Hash Batches"]
+    if node.kind != "Hash" or batches <= 1:
+        return None
+    join = seen.plan.parents[node.number]
+    # A parallel hash table is one, filled by all; the estimate is of each process.
+    is_shared = node.facts.get("Parallel Aware") is True
+    runs = node.loops / node.processes if is_shared else node.loops
+    rows = max(node.rows_kept, node.planned_rows * node.loops) / max(1.0, runs)
+    surprise = f", {planned:.0f} of them planned" if 0 < planned < batches else ""
+    return Said(
+        f"The hash table of {counted(node.rows_kept, 'row')} did not fit into memory: both "
+        f"sides of the join waited in temporary files, in {batches:.0f} batches{surprise}.",
+        "Give this statement more work_mem, or hash less: filter earlier, take fewer "
+        "columns. Where more batches were needed than planned, the row estimate is off; "
+        "correct that first.",
+        {"batches": batches, "planned_batches": planned, "rows_hashed": node.rows_kept},
+        wasted=1 - 1 / batches,
+        confidence="sure",
+        fix=work_mem(rows * (node["Plan Width"] + HASHED_OVERHEAD_BYTES)),
+        time_ms=join.own_time_ms + node.own_time_ms,
+    )
+
+
+@rule("R25", "Groups on disk")
+def _aggregate_spill(seen: Seen) -> Said | None:
+    node = seen.node
+    batches = max(_number(facts, "HashAgg Batches") for facts in _everybody(node))
+    disk_kb = sum(_number(facts, "Disk Usage") for facts in _everybody(node))
+    if node.kind != "Aggregate" or not (batches > 1 or disk_kb):
+        return None
+    groups = max(node.planned_rows, node.rows_kept / max(1, node.loops))
+    return Said(
+        f"{counted(node.rows_kept, 'group')} did not fit into memory: {disk_kb:,.0f} kB of "
+        "rows waited in temporary files for their turn.",
+        "Give this statement more work_mem, or group fewer rows. An index on the grouped "
+        "columns hands rows up in order, and groups are finished one after the other.",
+        {"disk_kb": disk_kb, "batches": batches, "groups": node.rows_kept},
+        wasted=1.0,
+        confidence="sure",
+        fix=work_mem(groups * (node["Plan Width"] + GROUP_OVERHEAD_BYTES)),
+    )
+
+
+@rule("R26", "Rows kept on disk")
+def _other_spill(seen: Seen) -> Said | None:
+    node = seen.node
+    if node.kind in _SPILLS_ELSEWHERE or node.spilled_blocks <= 0:
+        return None
+    size = node.spilled_blocks * BLOCK_BYTES
+    rows = max(one.rows_kept for one in (node, *inputs(node)))
+    less = (
+        "A WITH query written down whole may be larger than what is read of it: say NOT "
+        "MATERIALIZED, or filter inside it."
+        if node.kind == "CTE Scan"
+        else "Keep fewer or narrower rows."
+    )
+    return Said(
+        f"{node.label} keeps its rows in {counted(node.spilled_blocks, 'block')} of "
+        f"temporary files, {size / 2**20:,.1f} MB, because work_mem is smaller.",
+        f"{less} Otherwise give this statement more work_mem.",
+        {"spilled_blocks": node.spilled_blocks, "spilled_mb": size / 2**20},
+        wasted=1.0,
+        fix=work_mem(size + rows * ROW_OVERHEAD_BYTES),
+    )
+
+
+@rule("R36", "A large offset")
+def _large_offset(seen: Seen) -> Said | None:
+    node = seen.node
+    if node.kind != "Limit" or not node.is_executed:
+        return None
+    read, kept = inputs(node)[0].rows_kept, node.rows_kept
+    # A limit pulls rows one by one: it threw away those before its offset, no others.
+    if read - kept < MANY_SKIPPED or not is_worth(seen, node.time_ms):
+        return None
+    return Said(
+        f"OFFSET finds {counted(read - kept, 'row')} and throws them away, "
+        f"{percent(1 - kept / read)} of all, before the {kept:,} that are returned.",
+        "Ask for what follows the last row shown, where (created_at, id) < ($1, $2) order "
+        "by created_at desc, id desc, with an index in that order. An index alone makes "
+        "skipping cheaper and does not end it.",
+        {"rows_skipped": read - kept, "rows_returned": kept},
+        wasted=1 - kept / read,
+        confidence="sure",
+        time_ms=node.time_ms,
+    )
+
+
+def is_worth(seen: Seen, time_ms: float) -> bool:
+    """Whether a time is long enough for a word; yes where nothing was timed."""
+    if not seen.plan.is_timed:
+        return seen.plan.is_analyzed
+    return time_ms >= LEAST_TIME_MS or share_of(seen, time_ms) >= LEAST_SHARE
+
+
+def work_mem(needed_bytes: float) -> str | None:
+    """Return the setting that holds so many bytes; None where it is more than is wise.
+
+    It is a power of two, as nobody can know it better. What is hashed may take
+    `hash_mem_multiplier` times as much, which is 1 before PostgreSQL 15.
+
+    >>> work_mem(50_000_000)
+    "set local work_mem = '64MB';"
+    """
+    megabytes = 4
+    while megabytes * 2**20 < needed_bytes * MARGIN:
+        megabytes *= 2
+    fits = megabytes <= MOST_WORK_MEM_MB
+    return f"set local work_mem = '{megabytes}MB';" if fits else None
+
+
+def inputs(node: PlanNode) -> tuple[PlanNode, ...]:
+    """Return the children whose rows a node takes: no InitPlan and no subplan."""
+    return tuple(
+        child
+        for child in node.children
+        if child.facts.get("Parent Relationship") not in ("InitPlan", "SubPlan")
+    )
+
+
+def way_down(node: PlanNode) -> tuple[PlanNode, ...]:
+    """Return the nodes from this one to the first that does more than pass rows on."""
+    is_passing = node.kind in PASSING and inputs(node)
+    return (node, *way_down(inputs(node)[0])) if is_passing else (node,)
+
+
+def scan_below(node: PlanNode) -> PlanNode | None:
+    """Return the scan of one table whose rows come up unchanged, if there is no more."""
+    last = way_down(node)[-1]
+    return last if last.relation and last.kind != "ModifyTable" else None
+
+
+def terms_below(scan: PlanNode) -> tuple[Term, ...]:
+    """Return what a scan tests, wherever it tests it."""
+    texts = (scan.text(name) for name in ("Index Cond", "Recheck Cond", "Filter"))
+    return tuple(term for text in texts for term in terms_of(text, scan.alias))
+
+
+def index_in_order(
+    seen: Seen, scan: PlanNode | None, sort_keys: Sequence[str]
+) -> str | None:
+    """Return SQL for an index that finds a scan's rows in an order; None where it exists.
+
+    What is compared for equality comes first. None where a sort key is no column.
+    """
+    order = _order(sort_keys, scan.alias) if scan else ()
+    if scan is None or not scan.relation or not order:
+        return None
+    terms = [one for one in terms_below(scan) if one.operator in EQUALITIES | FIXED]
+    fixed = {term.key for term in terms if term.operator in EQUALITIES - FIXED}
+    order = tuple(key for key in order if key.split(" ")[0] not in fixed)
+    ordered = {key.split(" ")[0] for key in order}
+    fix = index_on(scan.relation, [one for one in terms if one.key not in ordered], order)
+    return None if _is_there(seen.known.table(scan.relation), fix) else fix
+
+
+def _order(sort_keys: Sequence[str], alias: str | None) -> tuple[str, ...]:
+    """Return sort keys as an index has them; none unless all are columns of the table."""
+    keys = []
+    for text in sort_keys:
+        key, *words = _DIRECTION.split(text)
+        terms = terms_of(key, alias)
+        if len(terms) != 1 or terms[0].operator != "true" or terms[0].column is None:
+            return ()
+        keys.append(" ".join([quoted(terms[0].column), *(word.lower() for word in words)]))
+    return tuple(keys)
+
+
+def _is_there(table: KnownTable | None, fix: str | None) -> bool:
+    """Whether the table has an index of these keys already; directions are not known."""
+    keys = re.sub(r" (?:desc|nulls \w+)\b", "", fix or "").partition("(")[2]
+    return table is not None and any(
+        keys == f"{', '.join(index.keys)});" for index in table.indexes
+    )
+
+
+def _reader(seen: Seen) -> PlanNode | None:
+    """Return the Limit, GroupAggregate or Unique that wants this node's order, if any."""
+    above = seen.plan.parents.get(seen.node.number)
+    while above is not None and above.kind in ("Gather Merge", "Result", "LockRows"):
+        above = seen.plan.parents.get(above.number)
+    if above is None:
+        return None
+    is_grouping = above.kind == "Aggregate" and above.text("Strategy") == "Sorted"
+    return above if is_grouping or above.kind in ("Limit", "Unique") else None
+
+
+def _groups(node: PlanNode) -> tuple[int, float]:
+    """Return the groups of an incremental sort, and the most kB that one took on disk."""
+    groups, disk_kb = 0.0, 0.0
+    for facts in _everybody(node):
+        for name in ("Full-sort Groups", "Pre-sorted Groups"):
+            found = facts.get(name)
+            if isinstance(found, Mapping):
+                groups += _number(found, "Group Count")
+                disk = found.get("Sort Space Disk")
+                disk = disk if isinstance(disk, Mapping) else {}
+                disk_kb = max(disk_kb, _number(disk, "Peak Sort Space Used"))
+    return round(groups), disk_kb
+
+
+def sum_of(node: PlanNode, name: str) -> float:
+    """Return a number of the leader and its workers together."""
+    return sum(_number(facts, name) for facts in _everybody(node))
+
+
+def _everybody(node: PlanNode) -> Iterator[Mapping[str, Json]]:
+    """Yield the facts of the leader, and of each worker that has some of its own."""
+    yield node.facts
+    workers = node.facts.get("Workers") or ()
+    if isinstance(workers, Sequence) and not isinstance(workers, str):
+        yield from (worker for worker in workers if isinstance(worker, Mapping))
+
+
+def _number(facts: Mapping[str, Json], name: str) -> float:
+    value = facts.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+RULES: tuple[Rule, ...] = (
+    *(_avoidable_sort, _top_n_of_all, _long_groups, _order_trap, _large_offset),
+    *(_sort_spill, _hash_spill, _aggregate_spill, _other_spill),
+)
