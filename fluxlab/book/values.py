@@ -46,7 +46,8 @@ def comparison_html(comparison: Comparison) -> str:
     )
     caption = f"The {len(shown)} largest clear changes, one per query."
     table = (
-        f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+        f'<table class="dataframe"><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if shown
         else ""
