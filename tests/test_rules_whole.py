@@ -10,6 +10,7 @@ import pytest
 from rule_cases import (
     Case,
     check_fault,
+    check_own_fix,
     check_right_fix,
     check_wrong_fix,
     found,
@@ -278,14 +279,7 @@ def test_it_still_fires_after_the_wrong_fix(
 def test_the_fix_that_it_offers_runs_and_silences_it(
     connection: psycopg.Connection, case: Case
 ) -> None:
-    run(connection, case.setup)
-    fix = found(connection, case)[0].fix
-    assert fix is not None
-
-    # EXPLAIN opens a transaction of its own here: what is local has to outlive it.
-    run(connection, fix.replace("set local", "set"))
-
-    assert found(connection, case) == ()
+    check_own_fix(connection, case)
 
 
 def compiling(document: object) -> list[Finding]:
