@@ -15,12 +15,12 @@ from collections.abc import Callable
 from rich.console import Console
 
 from fluxlab.plans.diff import diff
-from fluxlab.plans.diff_view import diff_html
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.plan import Plan
 from fluxlab.plans.reading import read_plan
-from fluxlab.plans.terminal_view import plan_tree
-from fluxlab.plans.view import plan_html, plan_text
+from fluxlab.plans.views.html import plan_html, plan_text
+from fluxlab.plans.views.side_by_side import diff_html
+from fluxlab.plans.views.terminal import plan_tree
 
 WANTED_S = 0.2
 ROUNDS = 11

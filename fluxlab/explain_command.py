@@ -76,7 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Explain, print, and return the exit code."""
-    from fluxlab.plans.terminal_view import plan_tree
+    from fluxlab.plans.views.terminal import plan_tree
 
     found = _explain(settings, options)
     if options.open:
@@ -162,7 +162,7 @@ def _values(given: list[str]) -> dict[str, object] | list[object]:
 
 
 def _page(found: tuple[Explained, ...]) -> str:
-    from fluxlab.plans.view import plan_html
+    from fluxlab.plans.views.html import plan_html
 
     return _PAGE.format(body="\n".join(plan_html(one.plan, one.findings) for one in found))
 

@@ -15,7 +15,7 @@ from fluxlab.plans.findings import WEIGHTS, Finding, Weight
 from fluxlab.plans.foreign import Asked, explain_safely
 from fluxlab.plans.plan import Plan, PlanNode
 from fluxlab.plans.reading import read_plans
-from fluxlab.plans.rules import find
+from fluxlab.plans.rules.table import find
 from fluxlab.plans.statement import read_statement
 from fluxlab.plans.surroundings import NOTHING_KNOWN, Surroundings
 from fluxlab.workload.catalogue import number_parameters

@@ -18,7 +18,7 @@ from fluxlab.explaining import Explained, explain_query, explain_statement
 from fluxlab.lab import Lab, open_lab
 from fluxlab.plans.diff import PlanDiff, diff
 from fluxlab.plans.foreign import Asked
-from fluxlab.plans.view import plan_html
+from fluxlab.plans.views.html import plan_html
 from fluxlab.servers.connections import connect_foreign
 
 

@@ -18,8 +18,8 @@ from fluxlab.plans.asking import read_surroundings
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.foreign import Asked, explain_safely
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.rule import Seen
-from fluxlab.plans.rules import RULES, find
+from fluxlab.plans.rules.rule import Seen
+from fluxlab.plans.rules.table import RULES, find
 from fluxlab.plans.surroundings import NOTHING_KNOWN, Surroundings
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer

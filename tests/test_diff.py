@@ -22,9 +22,9 @@ from plan_samples import (
 )
 
 from fluxlab.plans.diff import Change, PlanDiff, diff
-from fluxlab.plans.diff_view import MARKS, diff_html, diff_text
 from fluxlab.plans.explain import explain
 from fluxlab.plans.plan import Plan
+from fluxlab.plans.views.side_by_side import MARKS, diff_html, diff_text
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 

@@ -8,7 +8,7 @@ import pytest
 from fluxlab.errors import FluxlabError
 from fluxlab.plans.explain import explain
 from fluxlab.plans.reading import read_plan
-from fluxlab.plans.view import plan_html, plan_text
+from fluxlab.plans.views.html import plan_html, plan_text
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 

@@ -13,9 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fluxlab.errors import FluxlabError
+from fluxlab.plans.formats.unwrap import unwrap
 from fluxlab.plans.plan import Plan
 from fluxlab.plans.reading import read_plan, read_plans
-from fluxlab.plans.unwrap import unwrap
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 

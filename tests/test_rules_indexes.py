@@ -19,8 +19,8 @@ from rule_cases import (
     run,
 )
 
-from fluxlab.plans.rule import Seen
-from fluxlab.plans.rules_indexes import RULES
+from fluxlab.plans.rules.index_use import RULES
+from fluxlab.plans.rules.rule import Seen
 from fluxlab.servers.postgres import PostgresServer
 
 # Rows come in the order of project_id, in no order of user_id.

@@ -18,9 +18,9 @@ from rule_cases import (
     run,
 )
 
-from fluxlab.plans.expressions import index_on, terms_of
-from fluxlab.plans.rule import Seen
-from fluxlab.plans.rules_scans import RULES
+from fluxlab.plans.rules.expressions import index_on, terms_of
+from fluxlab.plans.rules.rule import Seen
+from fluxlab.plans.rules.scans import RULES
 from fluxlab.servers.postgres import PostgresServer
 
 FILES = """

@@ -17,7 +17,7 @@ from rule_cases import (
     run,
 )
 
-from fluxlab.plans.rules_sorts import work_mem
+from fluxlab.plans.rules.sorts import work_mem
 from fluxlab.servers.postgres import PostgresServer
 
 #: 50,000 files of ten projects, in no order of size; names are long and all different.

@@ -20,7 +20,7 @@ from rule_cases import (
 
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.reading import read_plan
-from fluxlab.plans.rules import find
+from fluxlab.plans.rules.table import find
 from fluxlab.servers.postgres import PostgresServer
 
 #: Rows of 400 bytes, never vacuumed: no page is known to be visible to all.

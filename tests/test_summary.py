@@ -9,7 +9,7 @@ import pytest
 from plan_samples import STATEMENTS, made, node, real_plan, scan
 
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.summary import (
+from fluxlab.plans.views.words import (
     Scale,
     Total,
     by_index,

@@ -25,9 +25,9 @@ from rich.console import Console
 from fluxlab.book.icicle import icicle
 from fluxlab.errors import FluxlabError
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.summary import by_table
-from fluxlab.plans.terminal_view import plan_tree
-from fluxlab.plans.view import finding_html, plan_html, plan_text
+from fluxlab.plans.views.html import finding_html, plan_html, plan_text
+from fluxlab.plans.views.terminal import plan_tree
+from fluxlab.plans.views.words import by_table
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 

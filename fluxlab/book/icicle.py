@@ -12,7 +12,7 @@ from fluxlab.book import charts
 from fluxlab.book.charts import AFTER, BEFORE
 from fluxlab.errors import FluxlabError
 from fluxlab.plans.plan import Plan, PlanNode
-from fluxlab.plans.summary import count, show_ms, show_share, words_of
+from fluxlab.plans.views.words import count, show_ms, show_share, words_of
 
 By = Literal["time", "blocks"]
 

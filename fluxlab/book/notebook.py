@@ -8,10 +8,10 @@ from fluxlab.book import values
 from fluxlab.book.verdicts import Verdict
 from fluxlab.indexes.catalog import IndexFacts
 from fluxlab.plans.diff import PlanDiff
-from fluxlab.plans.diff_view import diff_html
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.view import finding_html, plan_html
+from fluxlab.plans.views.html import finding_html, plan_html
+from fluxlab.plans.views.side_by_side import diff_html
 from fluxlab.workload.compare import Comparison
 from fluxlab.workload.query import Query
 

@@ -1,0 +1,1 @@
+"""Plans: `reading` makes them, `rules` judges them, `diff` compares, `views` shows them."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fluxlab.plans.labels import kind_of
 from fluxlab.plans.plan import Plan, PlanNode
-from fluxlab.plans.summary import table_of
+from fluxlab.plans.views.words import table_of
 
 JOINS = frozenset(("Nested Loop", "Hash Join", "Merge Join"))
 #: Kinds that do the same work in different ways.

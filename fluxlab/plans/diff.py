@@ -13,7 +13,7 @@ from typing import Literal
 from fluxlab.plans.alignment import JOINS, align, family_of, names_below, target_of
 from fluxlab.plans.labels import kind_of
 from fluxlab.plans.plan import Plan, PlanNode
-from fluxlab.plans.summary import count
+from fluxlab.plans.views.words import count
 
 #: `same` also where the clock differs: one execution says little of it.
 Change = Literal["same", "changed", "gone", "new"]

@@ -9,14 +9,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from fluxlab.errors import FluxlabError
+from fluxlab.plans.formats.text import read_text
+from fluxlab.plans.formats.unframe import refuse
+from fluxlab.plans.formats.unwrap import Piece, unwrap
+from fluxlab.plans.formats.xml import read_xml
+from fluxlab.plans.formats.yaml import read_yaml
 from fluxlab.plans.labels import Json
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.text_format import read_text
 from fluxlab.plans.totals import build_plan
-from fluxlab.plans.unframe import refuse
-from fluxlab.plans.unwrap import Piece, unwrap
-from fluxlab.plans.xml_format import read_xml
-from fluxlab.plans.yaml_format import read_yaml
 
 _PASS = (
     "Pass the whole answer of EXPLAIN (FORMAT JSON), or of any other format, as the "

@@ -9,12 +9,12 @@ from pglast import ast, parse_sql
 from pglast.parser import ParseError
 from psycopg.sql import Literal
 
-from fluxlab.plans.expressions import quoted
 from fluxlab.plans.labels import Json
 from fluxlab.plans.plan import PlanNode, Trigger
-from fluxlab.plans.rule import Rule, Seen
-from fluxlab.plans.rules_sorts import inputs, is_worth
-from fluxlab.plans.saying import LEAST_TIME_MS, Said, counted, rule
+from fluxlab.plans.rules.expressions import quoted
+from fluxlab.plans.rules.rule import Rule, Seen
+from fluxlab.plans.rules.saying import LEAST_TIME_MS, Said, counted, rule
+from fluxlab.plans.rules.sorts import inputs, is_worth
 from fluxlab.plans.surroundings import KnownIndex, KnownTable
 
 LARGE_SHARE = 0.5

@@ -7,8 +7,8 @@ from html import escape
 
 from fluxlab.plans.diff import Change, NodePair, PlanDiff, depths
 from fluxlab.plans.plan import Plan, PlanNode
-from fluxlab.plans.summary import sentence, words_of
-from fluxlab.plans.terminal_view import name_of
+from fluxlab.plans.views.terminal import name_of
+from fluxlab.plans.views.words import sentence, words_of
 
 #: A mark for each word; the word always stands beside it.
 MARKS: dict[Change, str] = {"same": "=", "changed": "≠", "gone": "−", "new": "+"}

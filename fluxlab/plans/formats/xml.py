@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from fluxlab.plans.formats.text_properties import LISTS, TEXTS, scalar
+from fluxlab.plans.formats.unframe import Line, refuse
 from fluxlab.plans.labels import Json
-from fluxlab.plans.text_format_properties import LISTS, TEXTS, scalar
-from fluxlab.plans.unframe import Line, refuse
 
 _WHOLE = "Paste EXPLAIN's whole answer, or use EXPLAIN (FORMAT JSON)."
 #: Elements whose children are a list, besides those made of items.

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fluxlab.plans import rules_visits
-from fluxlab.plans.expressions import (
+from fluxlab.plans.rules import visits
+from fluxlab.plans.rules.expressions import (
     EQUALITIES,
     RANGES,
     Term,
     index_on,
     terms_of,
 )
-from fluxlab.plans.filters import LEAST_REMOVED, is_mismatched
-from fluxlab.plans.index_scans import (
+from fluxlab.plans.rules.filters import LEAST_REMOVED, is_mismatched
+from fluxlab.plans.rules.index_scans import (
     INDEX_SCANS,
     addable,
     amount_of,
@@ -35,8 +35,8 @@ from fluxlab.plans.index_scans import (
     terms_in,
     what_it_reads,
 )
-from fluxlab.plans.rule import Rule, Seen
-from fluxlab.plans.saying import Said, counted, matters, percent, rule, share_of
+from fluxlab.plans.rules.rule import Rule, Seen
+from fluxlab.plans.rules.saying import Said, counted, matters, percent, rule, share_of
 
 #: Searches of one scan that skipping through the first column should not need.
 MANY_SKIPS = 100
@@ -223,5 +223,5 @@ RULES: tuple[Rule, ...] = (
     _long_list,
     _range_first,
     _two_bitmaps,
-    *rules_visits.RULES,
+    *visits.RULES,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fluxlab.plans.text_format_properties import Facts
+from fluxlab.plans.formats.text_properties import Facts
 
 _MEMBERS = ("Append", "Merge Append", "BitmapAnd", "BitmapOr")
 

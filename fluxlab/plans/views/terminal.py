@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fluxlab.plans.findings import Finding, Weight
 from fluxlab.plans.plan import Plan, PlanNode
-from fluxlab.plans.summary import (
+from fluxlab.plans.views.words import (
     NodeWords,
     Scale,
     certainty,

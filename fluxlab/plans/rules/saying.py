@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fluxlab.plans.findings import Confidence, Finding, Weight
-from fluxlab.plans.rule import Rule, Seen
+from fluxlab.plans.rules.rule import Rule, Seen
 
 #: Shares of the execution from which a finding weighs so much.
 HIGH_SHARE = 0.30

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from fluxlab.plans.formats.unframe import SOFT
 from fluxlab.plans.labels import Json
-from fluxlab.plans.unframe import SOFT
 
 _NUMBERS = re.compile(
     r"(?:\(cost=(?P<startup>\d+\.?\d*)\.\.(?P<total>\d+\.?\d*)\s*rows=(?P<rows>\d+)"

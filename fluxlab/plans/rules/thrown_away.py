@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 
-from fluxlab.plans.expressions import (
+from fluxlab.plans.findings import Confidence
+from fluxlab.plans.plan import PlanNode
+from fluxlab.plans.rules.expressions import (
     Term,
     index_on,
     is_plain,
     quoted,
     terms_of,
 )
-from fluxlab.plans.filters import (
+from fluxlab.plans.rules.filters import (
     LEAST_REMOVED,
     Fault,
     column_of,
@@ -28,10 +30,8 @@ from fluxlab.plans.filters import (
     prefix_of,
     type_of,
 )
-from fluxlab.plans.findings import Confidence
-from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rule import Rule, Seen
-from fluxlab.plans.saying import Said, counted, matters, percent, rule
+from fluxlab.plans.rules.rule import Rule, Seen
+from fluxlab.plans.rules.saying import Said, counted, matters, percent, rule
 from fluxlab.plans.surroundings import KnownTable
 
 #: The planner's two costs are estimates: a difference below this is a coin toss.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from fluxlab.plans.formats.text_nodes import number, unquote
 from fluxlab.plans.labels import Json
-from fluxlab.plans.text_format_nodes import number, unquote
 
 Facts = dict[str, Json]
 

@@ -11,17 +11,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from fluxlab.plans.labels import Json
-from fluxlab.plans.text_format_completed import completed
-from fluxlab.plans.text_format_nodes import is_root, read_node, read_target
-from fluxlab.plans.text_format_properties import (
+from fluxlab.plans.formats.text_completed import completed
+from fluxlab.plans.formats.text_nodes import is_root, read_node, read_target
+from fluxlab.plans.formats.text_properties import (
     Facts,
     is_known_label,
     read_property,
     split_list,
     split_property,
 )
-from fluxlab.plans.unframe import SOFT, Line, refuse
+from fluxlab.plans.formats.unframe import SOFT, Line, refuse
+from fluxlab.plans.labels import Json
 
 _ARROW = re.compile(r"^ *->(?= |$)")
 _HEADING = re.compile(r"^ *(?P<name>(?:InitPlan|SubPlan|CTE) [^:]+)$")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fluxlab.plans.expressions import (
+from fluxlab.plans.plan import PlanNode
+from fluxlab.plans.rules.expressions import (
     EQUALITIES,
     RANGES,
     Term,
@@ -14,10 +15,9 @@ from fluxlab.plans.expressions import (
     quoted,
     terms_of,
 )
-from fluxlab.plans.filters import type_of
-from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rule import Seen
-from fluxlab.plans.saying import counted
+from fluxlab.plans.rules.filters import type_of
+from fluxlab.plans.rules.rule import Seen
+from fluxlab.plans.rules.saying import counted
 from fluxlab.plans.surroundings import KnownIndex, KnownTable
 
 INDEX_SCANS = ("Index Scan", "Index Only Scan")

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fluxlab.plans.expressions import (
+from fluxlab.plans.plan import PlanNode
+from fluxlab.plans.rules.expressions import (
     EQUALITIES,
     HARMLESS,
     RANGES,
@@ -23,9 +24,8 @@ from fluxlab.plans.expressions import (
     quoted,
     terms_of,
 )
-from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rule import Seen
-from fluxlab.plans.saying import matters
+from fluxlab.plans.rules.rule import Seen
+from fluxlab.plans.rules.saying import matters
 from fluxlab.plans.surroundings import KnownColumn, KnownIndex, KnownTable
 
 #: Fewer rows are read and thrown away in less time than most statements need to begin.

@@ -7,20 +7,21 @@ threw away 99,000 rows each threw away 297,000.
 
 from __future__ import annotations
 
-from fluxlab.plans import rules_indexes, rules_joins, rules_scans, rules_sorts, rules_whole
 from fluxlab.plans.findings import WEIGHTS, Finding
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.rule import Rule, Seen
+from fluxlab.plans.rules import estimates, index_use, joins, scans, sorts, whole
+from fluxlab.plans.rules.rule import Rule, Seen
 from fluxlab.plans.surroundings import NOTHING_KNOWN, Surroundings
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
         (
-            *rules_scans.RULES,
-            *rules_indexes.RULES,
-            *rules_joins.RULES,
-            *rules_sorts.RULES,
-            *rules_whole.RULES,
+            *scans.RULES,
+            *index_use.RULES,
+            *estimates.RULES,
+            *joins.RULES,
+            *sorts.RULES,
+            *whole.RULES,
         ),
         key=lambda rule: rule.id,
     )

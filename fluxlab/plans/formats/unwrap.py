@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fluxlab.plans.text_format_nodes import is_root, read_node
-from fluxlab.plans.text_format_properties import is_known_label, split_property
-from fluxlab.plans.unframe import BREAK, Line, clean_lines
+from fluxlab.plans.formats.text_nodes import is_root, read_node
+from fluxlab.plans.formats.text_properties import is_known_label, split_property
+from fluxlab.plans.formats.unframe import BREAK, Line, clean_lines
 
 Format = Literal["text", "json", "yaml", "xml"]
 

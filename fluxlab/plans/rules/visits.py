@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fluxlab.plans.expressions import columns_of, quoted, terms_of
-from fluxlab.plans.filters import LEAST_REMOVED
-from fluxlab.plans.index_scans import (
+from fluxlab.plans.plan import PlanNode
+from fluxlab.plans.rules.expressions import columns_of, quoted, terms_of
+from fluxlab.plans.rules.filters import LEAST_REMOVED
+from fluxlab.plans.rules.index_scans import (
     INDEX_SCANS,
     LEAST_BLOCKS,
     amount_of,
@@ -19,9 +20,8 @@ from fluxlab.plans.index_scans import (
     terms_in,
     what_it_reads,
 )
-from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rule import Rule, Seen
-from fluxlab.plans.saying import Said, counted, matters, percent, rule
+from fluxlab.plans.rules.rule import Rule, Seen
+from fluxlab.plans.rules.saying import Said, counted, matters, percent, rule
 from fluxlab.plans.surroundings import KnownTable
 
 #: Rows that nobody sees explain it from here on, and hardly anything else does.

@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from fluxlab.plans.expressions import EQUALITIES, FIXED, Term, index_on, quoted, terms_of
 from fluxlab.plans.labels import Json
 from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rule import Rule, Seen
-from fluxlab.plans.saying import (
+from fluxlab.plans.rules.expressions import (
+    EQUALITIES,
+    FIXED,
+    Term,
+    index_on,
+    quoted,
+    terms_of,
+)
+from fluxlab.plans.rules.rule import Rule, Seen
+from fluxlab.plans.rules.saying import (
     LEAST_SHARE,
     LEAST_TIME_MS,
     Said,

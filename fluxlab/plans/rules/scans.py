@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fluxlab.plans import rules_filters
-from fluxlab.plans.expressions import columns_of, quoted, terms_of
-from fluxlab.plans.filters import LEAST_REMOVED, condition_of, empty_partitions
 from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rule import Rule, Seen
-from fluxlab.plans.saying import Said, counted, matters, percent, rule
+from fluxlab.plans.rules import thrown_away
+from fluxlab.plans.rules.expressions import columns_of, quoted, terms_of
+from fluxlab.plans.rules.filters import LEAST_REMOVED, condition_of, empty_partitions
+from fluxlab.plans.rules.rule import Rule, Seen
+from fluxlab.plans.rules.saying import Said, counted, matters, percent, rule
 
 #: From this share kept an index touches every block anyway, and its own blocks besides.
 UNSELECTIVE = 0.30
@@ -133,7 +133,7 @@ def _disabled(seen: Seen) -> Said | None:
 
 
 RULES: tuple[Rule, ...] = (
-    *rules_filters.RULES,
+    *thrown_away.RULES,
     _right_scan,
     _cold_read,
     _unpruned,

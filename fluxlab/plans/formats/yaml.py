@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import yaml
 
+from fluxlab.plans.formats.unframe import Line, refuse
 from fluxlab.plans.labels import Json
-from fluxlab.plans.unframe import Line, refuse
 
 #: The loader in C where there is one: a hundred nodes in milliseconds.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

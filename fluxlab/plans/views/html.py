@@ -14,7 +14,8 @@ from html import escape
 
 from fluxlab.plans.findings import WEIGHTS, Finding, Weight
 from fluxlab.plans.plan import Plan, PlanNode
-from fluxlab.plans.summary import (
+from fluxlab.plans.views.terminal import plan_text
+from fluxlab.plans.views.words import (
     Scale,
     Total,
     by_index,
@@ -29,7 +30,6 @@ from fluxlab.plans.summary import (
     show_share,
     words_of,
 )
-from fluxlab.plans.terminal_view import plan_text
 
 __all__ = ["finding_html", "plan_html", "plan_text"]
 
