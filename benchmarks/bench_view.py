@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from fluxlab.plans.diff import diff
+from fluxlab.plans.differences import diff
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.plan import Plan
 from fluxlab.plans.reading import read_plan

@@ -36,16 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "standard input",
     )
     parser.add_argument("--query", metavar="NAME", help="a query of the lab instead")
-    parser.add_argument(
-        "--class",
-        dest="of_class",
-        default="typical",
-        choices=("hot", "typical", "rare", "absent"),
-        help="which values the lab's query gets (typical)",
-    )
-    parser.add_argument(
-        "--state", default="baseline", help="of the lab: baseline or sprint11 (baseline)"
-    )
+    add_shared_options(parser)
     parser.add_argument(
         "--dsn", metavar="URL", help="a database of your own; nothing is changed there"
     )
@@ -57,20 +48,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a value for :name; without a name, for $1, $2 … in order",
     )
     parser.add_argument("--analyze", action="store_true", help="execute it and count")
-    parser.add_argument(
-        "--rollback-writes",
-        action="store_true",
-        help="with --analyze: execute a statement that writes, and roll it back",
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="(30)"
-    )
     parser.add_argument("--format", choices=("text", "html", "json"), default="text")
     parser.add_argument("--open", action="store_true", help="show it in a browser")
     parser.add_argument(
         "--fail-on",
         choices=WEIGHTS[:3],
         help="exit with 1 where a finding weighs as much, or more",
+    )
+
+
+def add_shared_options(parser: argparse.ArgumentParser) -> None:
+    """Name what `%explain` takes as well: whose values, and what may be executed."""
+    parser.add_argument(
+        "--state", default="baseline", help="of the lab: baseline or sprint11 (baseline)"
+    )
+    parser.add_argument(
+        "--class",
+        dest="of_class",
+        default="typical",
+        choices=("hot", "typical", "rare", "absent"),
+        help="which values a query of the lab gets (typical)",
+    )
+    parser.add_argument(
+        "--rollback-writes",
+        action="store_true",
+        help="with --analyze: execute a statement that writes, and roll it back",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="the longest that it may run (30)",
     )
 
 

@@ -19,6 +19,8 @@ from fluxlab.plans.rules.table import find
 from fluxlab.plans.statement import read_statement
 from fluxlab.plans.surroundings import NOTHING_KNOWN, Surroundings
 from fluxlab.workload.catalogue import number_parameters
+from fluxlab.workload.parameters import Sampler
+from fluxlab.workload.query import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,27 @@ def explained(
 
 
 def explain_pasted(text: str) -> tuple[Explained, ...]:
-    """Return every Plan of a paste; raises FluxlabError where there is none."""
-    return tuple(explained(plan) for plan in read_plans(text))
+    """Return every Plan of a paste; raises FluxlabError where there is none.
+
+    The log of auto_explain has the statement as well, and some rules look at it.
+
+    >>> log = '''LOG:  duration: 9.012 ms  plan:
+    ... Query Text: select count(*) from users
+    ... Aggregate  (cost=9.00..9.01 rows=1 width=8)
+    ...   ->  Seq Scan on users  (cost=0.00..8.00 rows=300 width=0)'''
+    >>> explain_pasted(log)[0].statement
+    'select count(*) from users'
+    """
+    return tuple(_pasted(plan) for plan in read_plans(text))
+
+
+def _pasted(plan: Plan) -> Explained:
+    text = plan.facts.get("Query Text")
+    statement = text if isinstance(text, str) else None
+    # Of several statements that were sent together nobody knows which this is.
+    is_one = statement is not None and is_statement(statement)
+    known = Surroundings(statement=statement) if is_one else NOTHING_KNOWN
+    return explained(plan, known, statement)
 
 
 def explain_statement(
@@ -101,13 +122,25 @@ def explain_query(
     *,
     analyze: bool = False,
 ) -> Explained:
-    """Explain a Query of the lab with values of a class; a write is rolled back."""
+    """Explain a Query of the lab with values of a class; a write is rolled back.
+
+    It is planned with the values of the other classes too: plans may differ by them.
+    """
     query = lab.workload.find(name)
     plan = lab.explain(name, state, of_class, analyze=analyze)
+    sets = _values_of_classes(lab, query)
+    values = sets.get(of_class) or next(iter(sets.values()))
     with lab.connection(state) as connection:
-        values = lab.parameters(query, of_class).values
-        known = read_surroundings(connection, plan, query.statement, values)
+        known = read_surroundings(
+            connection, plan, query.statement, values, other_values=sets
+        )
     return explained(plan, known, query.sql)
+
+
+def _values_of_classes(lab: Lab, query: Query) -> Mapping[str, tuple[object, ...]]:
+    with lab.connection() as connection:
+        sampler = Sampler(connection, lab.dataset.now, lab.settings.seed)
+        return {one.of_class: one.values for one in sampler.parameter_sets(query)}
 
 
 def _in_order(names: Sequence[str], values: Mapping[str, object]) -> list[object]:

@@ -14,9 +14,10 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from fluxlab.book import notebook
 from fluxlab.errors import FluxlabError
+from fluxlab.explain_command import add_shared_options
 from fluxlab.explaining import Explained, explain_query, explain_statement
 from fluxlab.lab import Lab, open_lab
-from fluxlab.plans.diff import PlanDiff, diff
+from fluxlab.plans.differences import PlanDiff, diff
 from fluxlab.plans.foreign import Asked
 from fluxlab.plans.views.html import plan_html
 from fluxlab.servers.connections import connect_foreign
@@ -123,14 +124,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="%explain", description="Explain a query or a statement.")
     parser.add_argument("query", nargs="?", help="a query of the lab (lab.queries())")
-    parser.add_argument("--state", default="baseline", help="baseline or sprint11")
-    parser.add_argument(
-        "--class",
-        dest="of_class",
-        default="typical",
-        choices=("hot", "typical", "rare", "absent"),
-        help="which values a query of the lab gets",
-    )
+    add_shared_options(parser)
     parser.add_argument(
         "--connection",
         metavar="NAME",
@@ -141,12 +135,6 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="execute it; without either the lab does, another connection does not",
     )
-    parser.add_argument(
-        "--rollback-writes",
-        action="store_true",
-        help="execute a statement that writes, and roll it back",
-    )
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds (30)")
     parser.add_argument(
         "--compare", action="store_true", help="with the one explained before"
     )

@@ -1,28 +1,20 @@
-"""Real servers for every test: one PostgreSQL and one Valkey for the session.
-
-The session's state lives in a short temporary directory of its own, so that tests
-never touch the lab of the person who runs them.
-"""
+"""Databases and sessions for the tests; the servers stand one directory up."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+import psycopg
 import pytest
+from rule_cases import fresh_schema
 
 from fluxlab.dataset.databases import clone, drop
 from fluxlab.dataset.load import Dataset, build_template
-from fluxlab.servers import postgres as postgres_server
-from fluxlab.servers import redis as redis_server
 from fluxlab.servers.postgres import PostgresServer
-from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import Settings
 
 # A shell that starts us in the background makes us ignore Ctrl-C, and our children
@@ -30,31 +22,6 @@ from fluxlab.settings import Settings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SENTENCES = pytest.StashKey[list[str]]()
-
-
-@pytest.fixture(scope="session")
-def settings() -> Iterator[Settings]:
-    """Settings of the test session: size tiny, a home of its own, fsync off."""
-    # Short, because a unix socket's path is limited to about 100 bytes, and open to
-    # the account that the server runs as when the tests run as root.
-    home = Path(tempfile.mkdtemp(prefix="flux-"))
-    home.chmod(0o755)
-    yield Settings(home=home, size="tiny", is_durable=False)
-    shutil.rmtree(home, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres(settings: Settings) -> Iterator[PostgresServer]:
-    """The session's PostgreSQL."""
-    yield postgres_server.start(settings)
-    postgres_server.stop(settings)
-
-
-@pytest.fixture(scope="session")
-def redis(settings: Settings) -> Iterator[RedisServer]:
-    """The session's Valkey."""
-    yield redis_server.start(settings)
-    redis_server.stop(settings)
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +50,15 @@ def module_database(postgres: PostgresServer, template: Dataset) -> Iterator[str
     """The same for a whole module, whose tests leave it as they found it."""
     with fresh_copy(postgres) as name:
         yield name
+
+
+@pytest.fixture
+def connection(
+    postgres: PostgresServer, module_database: str
+) -> Iterator[psycopg.Connection]:
+    """A session in an empty schema of its own, which is dropped after the test."""
+    with fresh_schema(postgres, module_database) as opened:
+        yield opened
 
 
 @contextmanager

@@ -1,15 +1,15 @@
 """Rules under test: a fault, its right fix and the tempting wrong one, on a real server.
 
-A test module holds a table of Cases and four tests over it; `fresh_schema` gives each
-test a session of its own in an empty schema.
+Tables of Cases stand in `rule_cases_*.py`, and `test_rules.py` runs them all;
+`fresh_schema` gives each test a session of its own in an empty schema.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from pglast.parser import split
@@ -33,6 +33,7 @@ class Case:
     the statement, `rewritten` is the right one and `miswritten` the wrong one. With
     `has_fix` the Finding offers SQL, which must run and silence the rule. With
     `is_pasted` the rules see the plan alone; with `is_verbose` it says what nodes return.
+    `other_values` are further values of the parameters, by the name of their class.
     """
 
     rule: str
@@ -44,6 +45,7 @@ class Case:
     wrong: str = ""
     miswritten: str | None = None
     values: tuple[object, ...] = ()
+    other_values: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     has_fix: bool = False
     is_pasted: bool = False
     is_verbose: bool = False
@@ -115,7 +117,9 @@ def looked_at(
     plan = explain_safely(connection, sql, case.values, asked)
     if case.is_pasted:
         return plan, NOTHING_KNOWN
-    return plan, read_surroundings(connection, plan, sql, case.values)
+    return plan, read_surroundings(
+        connection, plan, sql, case.values, other_values=case.other_values
+    )
 
 
 def check_fault(connection: psycopg.Connection, case: Case) -> None:

@@ -35,6 +35,14 @@ delete from "Order" where id <= 100;
 
 STATEMENT = 'select kind, "Price" from "Order" where kind = \'k1\''
 
+PARALLEL = """
+set max_parallel_workers_per_gather = 2;
+set parallel_setup_cost = 0;
+set parallel_tuple_cost = 0;
+set min_parallel_table_scan_size = 0;
+set min_parallel_index_scan_size = 0;
+"""
+
 
 @pytest.fixture
 def connection(
@@ -184,6 +192,33 @@ def test_a_statement_with_parameters_has_a_generic_plan(
     assert "$1" in str(with_values.alternatives["generic"].root.conditions)
     # The plan of any values is no alternative to one that was made for these.
     assert set(without.alternatives) == {"generic"}
+
+
+def test_a_plan_with_workers_is_planned_without_them(
+    connection: psycopg.Connection,
+) -> None:
+    statement = 'select count(*) from "Order"'
+    run(connection, PARALLEL)
+    plan = explain(connection, statement)
+    assert "Gather" in {node.kind for node in plan.nodes}
+
+    serial = read_surroundings(connection, plan, statement).alternatives["serial"]
+
+    assert "Gather" not in {node.kind for node in serial.nodes}
+    assert not serial.is_analyzed
+    assert explain(connection, statement).shape == plan.shape
+
+
+def test_a_statement_is_planned_for_further_values(connection: psycopg.Connection) -> None:
+    statement = 'select note from "Order" where kind = $1'
+    plan = explain(connection, statement, ["k1"])
+    others = {"rare": ["k7"], "absent": ["none"]}
+
+    known = read_surroundings(connection, plan, statement, ["k1"], other_values=others)
+
+    assert set(known.alternatives) >= {"generic", "custom rare", "custom absent"}
+    conditions = known.alternatives["custom absent"].root.conditions
+    assert "'none'" in str(conditions)
 
 
 @pytest.mark.parametrize(

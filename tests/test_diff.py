@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from html import escape
 
 import psycopg
 import pytest
+from diff_trees import TREES, changes, index_scan
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from plan_samples import (
     STATEMENTS,
     large_plan,
     made,
     node,
-    problems_of,
     real_plan,
     scan,
-    tags_of,
 )
 
-from fluxlab.plans.diff import Change, PlanDiff, diff
+from fluxlab.plans.differences import Change, PlanDiff, diff
 from fluxlab.plans.explain import explain
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.views.side_by_side import MARKS, diff_html, diff_text
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 
@@ -49,17 +44,9 @@ def reader(postgres: PostgresServer, module_database: str) -> Iterator[psycopg.C
         yield opened
 
 
-def changes(found: PlanDiff) -> Counter[Change]:
-    return Counter(pair.change for pair in found.pairs)
-
-
 def labels(found: PlanDiff, change: Change) -> list[str]:
     pairs = [pair for pair in found.pairs if pair.change == change]
     return [(one.after or one.before).label for one in pairs]  # type: ignore[union-attr]
-
-
-def index_scan(table: str, index: str, **facts: object) -> dict[str, object]:
-    return {**scan(table, **facts), "Node Type": "Index Scan", "Index Name": index}
 
 
 def test_an_index_that_replaces_scan_and_sort_is_said_in_a_sentence(
@@ -157,27 +144,6 @@ def assert_mirrored(before: Plan, after: Plan) -> None:
         assert sorted(one.number for one in nodes) == [one.number for one in plan.nodes]
 
 
-TABLES = st.sampled_from(("users", "files"))
-LEAVES = st.one_of(
-    st.builds(scan, TABLES, Actual_Rows=st.integers(0, 3)),
-    st.builds(index_scan, TABLES, st.sampled_from(("one", "other"))),
-    st.just(node("Result")),
-)
-
-
-def grown(
-    below: st.SearchStrategy[dict[str, object]],
-) -> st.SearchStrategy[dict[str, object]]:
-    return st.one_of(
-        st.builds(node, st.sampled_from(("Sort", "Limit", "Hash", "Materialize")), below),
-        st.builds(node, st.sampled_from(("Hash Join", "Nested Loop")), below, below),
-        st.builds(node, st.just("Append"), below, below, below),
-    )
-
-
-TREES = st.recursive(LEAVES, grown, max_leaves=8)
-
-
 @settings(max_examples=200, deadline=None)
 @given(TREES)
 def test_any_plan_is_the_same_as_itself(tree: dict[str, object]) -> None:
@@ -195,18 +161,6 @@ def test_any_two_plans_are_compared_the_same_both_ways(
     before: dict[str, object], after: dict[str, object]
 ) -> None:
     assert_mirrored(made(before), made(after))
-
-
-@settings(max_examples=50, deadline=None)
-@given(TREES, TREES)
-def test_any_comparison_can_be_drawn(
-    before: dict[str, object], after: dict[str, object]
-) -> None:
-    found = diff(made(before), made(after))
-
-    assert problems_of(diff_html(found)) == []
-    assert diff_text(found).startswith(found.sentence)
-    assert len(found.rows) == len(found.pairs)
 
 
 def test_nodes_are_found_by_what_they_read_and_not_by_their_position() -> None:
@@ -392,49 +346,6 @@ def test_a_step_that_is_new_stands_where_it_is_and_one_that_is_gone_where_it_was
         (2, 2),
     ]
     assert found.sentence == "The parallel part is new; the sort disappeared."
-
-
-@pytest.mark.parametrize("name", ["join", "cte", "three tables", "write"])
-def test_both_drawings_show_every_node_of_both_plans(
-    reader: psycopg.Connection, name: str
-) -> None:
-    before = real_plan(reader, name)
-    reader.execute("set enable_hashjoin = off")
-    after = real_plan(reader, name)
-    reader.execute("reset enable_hashjoin")
-    found = diff(before, after)
-
-    page, text = diff_html(found), diff_text(found)
-
-    assert problems_of(page) == []
-    for plan in (before, after):
-        for one in plan.nodes:
-            assert escape(one.label) in page
-            assert one.label in text
-    rows = [attrs for tag, attrs in tags_of(page) if tag == "li"]
-    assert len(rows) == len(found.pairs)
-
-
-def test_a_change_is_a_word_and_a_mark_in_both_drawings() -> None:
-    before = made(node("Limit", node("Sort", scan("users", Actual_Rows=7))))
-    after = made(node("Limit", node("Unique", scan("users"))))
-    found = diff(before, after)
-
-    assert set(changes(found)) == set(MARKS)
-    for change, mark in MARKS.items():
-        assert f">{mark}</span> {change}<" in diff_html(found)
-        assert f"\n{mark} {change} " in diff_text(found)
-
-
-def test_what_a_plan_quotes_is_escaped() -> None:
-    hostile = "<script>alert('x')</script>"
-    before = made(scan(hostile, Filter=hostile))
-    after = made(scan("users", Filter=f"{hostile}2", Subplan_Name=hostile))
-
-    page = diff_html(diff(before, after))
-
-    assert problems_of(page) == []
-    assert "<script" not in page
 
 
 def test_five_hundred_nodes_are_aligned() -> None:

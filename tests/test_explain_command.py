@@ -13,11 +13,11 @@ import pytest
 
 from fluxlab import explain_command
 from fluxlab.errors import FluxlabError
-from fluxlab.explaining import is_statement
+from fluxlab.explaining import explain_pasted, explain_query, is_statement
 from fluxlab.lab import Lab, open_lab
 from fluxlab.servers import postgres as postgres_server
 from fluxlab.servers.connections import connect, uri
-from fluxlab.settings import Settings
+from fluxlab.settings import ROOT, Settings
 
 WASTEFUL = "select id from messages where content = 'nothing says this'"
 
@@ -85,6 +85,44 @@ def test_a_pasted_plan_is_drawn_with_what_is_wrong(
 
     assert code == 0
     assert "Seq Scan on messages" in printed
+
+
+def test_the_log_of_a_server_has_the_statement_as_well() -> None:
+    log = ROOT / "tests" / "plans" / "samples" / "15-auto_explain-log.txt"
+
+    statements = [one.statement for one in explain_pasted(log.read_text())]
+
+    assert statements
+    assert all("where customer_id = 7" in str(one) for one in statements)
+
+
+def test_rules_look_at_the_statement_of_a_log() -> None:
+    """Without it nobody knows that the groups come from DISTINCT."""
+    plan = """HashAggregate (actual time=9.000..9.100 rows=200 loops=1)
+  Group Key: tasks.id
+  ->  Hash Join (actual time=0.100..8.000 rows=9000 loops=1)
+        Hash Cond: (notes.task_id = tasks.id)
+        ->  Seq Scan on notes (actual time=0.001..1.000 rows=9000 loops=1)
+        ->  Hash (actual time=0.100..0.100 rows=200 loops=1)
+              ->  Seq Scan on tasks (actual time=0.001..0.010 rows=200 loops=1)
+"""
+    logged = "LOG:  duration: 9.2 ms  plan:\nQuery Text: {}\n" + plan
+    distinct = "select distinct tasks.id from tasks join notes on notes.task_id = tasks.id"
+
+    (alone,) = explain_pasted(plan)
+    (with_it,) = explain_pasted(logged.format(distinct))
+    (among_others,) = explain_pasted(logged.format(f"{distinct}; select 1"))
+
+    assert "R38" not in {one.rule for one in alone.findings}
+    assert "R38" in {one.rule for one in with_it.findings}
+    assert "R38" not in {one.rule for one in among_others.findings}
+
+
+def test_a_query_of_the_lab_is_planned_with_the_values_of_every_class(lab: Lab) -> None:
+    found = explain_query(lab, "notifications_type_stats")
+
+    (trap,) = (one for one in found.findings if one.rule == "R52")
+    assert "one for hot and typical values, one for rare and absent" in trap.sentence
 
 
 def test_standard_input_is_read(

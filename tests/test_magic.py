@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 import fluxlab
 from fluxlab.explaining import Explained
 from fluxlab.lab import Lab, open_lab
-from fluxlab.plans.diff import PlanDiff
+from fluxlab.plans.differences import PlanDiff
 from fluxlab.servers.connections import connect_foreign, uri
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.settings import Settings

@@ -1,249 +1,19 @@
-"""The rules on scans of indexes: fault, right fix, tempting wrong fix, on real plans."""
+"""What the rules on scans of indexes say beyond their cases, on real plans."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import psycopg
 import pytest
-from rule_cases import (
-    Case,
-    check_fault,
-    check_own_fix,
-    check_right_fix,
-    check_wrong_fix,
-    found,
-    fresh_schema,
-    looked_at,
-    run,
-)
+from rule_cases import Case, found, looked_at, run
+from rule_cases_indexes import CASES, TASKS
 
+from fluxlab.plans.findings import Finding
+from fluxlab.plans.reading import read_plan
 from fluxlab.plans.rules.index_use import RULES
 from fluxlab.plans.rules.rule import Seen
-from fluxlab.servers.postgres import PostgresServer
-
-# Rows come in the order of project_id, in no order of user_id.
-TASKS = """
-create table tasks (
-    id int not null,
-    project_id int not null,
-    user_id int not null,
-    priority int not null,
-    grade int not null,
-    hours numeric(6, 2) not null,
-    created_at timestamptz not null,
-    title text not null
-);
-insert into tasks
-select
-    number,
-    number / 5000,
-    hashint4(number) & 127,
-    number % 50,
-    hashint4(number) & 7,
-    number % 16,
-    timestamptz '2024-01-01' + number * interval '3 minutes',
-    'task ' || md5(number::text)
-from generate_series(1, 60000) as numbers (number);
-vacuum analyze tasks;
-"""
-
-# A queue: all but the last rows are done and deleted, and nobody has vacuumed.
-QUEUE = """
-create table queue (id int primary key, payload text);
-insert into queue select number, 'job' from generate_series(1, 60000) as numbers (number);
-vacuum analyze queue;
-delete from queue where id <= 56000;
-"""
-
-CASES = (
-    Case(
-        "R07",
-        "the filter throws most rows away",
-        setup=TASKS + "create index on tasks (project_id)",
-        statement="select id, title from tasks where project_id = 7 and priority = 3",
-        right="create index on tasks (project_id, priority)",
-        wrong="create index on tasks (project_id) include (priority)",
-        has_fix=True,
-    ),
-    Case(
-        "R07",
-        "a bitmap finds most rows for nothing",
-        setup=TASKS + "create index on tasks (user_id); set enable_indexscan = off",
-        statement="select id, title from tasks"
-        " where user_id between 1 and 12 and title <> 'none' and priority = 3",
-        right="create index on tasks (priority, user_id)",
-        wrong="create index on tasks (user_id) include (priority)",
-        has_fix=True,
-        is_pasted=True,
-    ),
-    Case(
-        "R08",
-        "the first column is not asked for",
-        setup=TASKS + "create index on tasks (created_at, id); set enable_seqscan = off",
-        statement="select title from tasks where id = 777",
-        right="create index on tasks (id)",
-        wrong="create index on tasks (created_at desc, id)",
-        has_fix=True,
-    ),
-    Case(
-        "R09",
-        "a first column of few values",
-        setup=TASKS + "create index on tasks (grade, id)",
-        statement="select title from tasks where id = 777",
-        right="create index on tasks (id)",
-        wrong="create index on tasks (grade)",
-    ),
-    Case(
-        "R09",
-        "a first column of many values",
-        setup=TASKS + "create index on tasks (user_id, id)",
-        statement="select title from tasks where id = 777",
-        right="create index on tasks (id)",
-        wrong="create index on tasks (user_id)",
-        has_fix=True,
-    ),
-    Case(
-        "R10",
-        "a list of many values",
-        setup=TASKS + "create index on tasks (id) with (fillfactor = 10)",
-        statement="select title from tasks"
-        " where id = any (array(select generate_series(1, 60000, 45)))",
-        rewritten="select title from tasks"
-        " where id in (select * from generate_series(1, 60000, 45))",
-        wrong="create unique index on tasks (id) with (fillfactor = 10)",
-    ),
-    Case(
-        "R11",
-        "a range before an equality",
-        setup=TASKS + "create index on tasks (created_at, id)",
-        statement="select title from tasks where created_at > '2024-02-01' and id = 50000",
-        right="create index on tasks (id, created_at)",
-        wrong="create index on tasks (created_at, id, user_id)",
-        has_fix=True,
-    ),
-    Case(
-        "R12",
-        "an index for half the table",
-        setup=TASKS + "create index on tasks (user_id)",
-        statement="select sum(hours) from tasks where user_id < 64",
-        right="set random_page_cost = 4",
-        wrong="create index on tasks (user_id, title)",
-    ),
-    Case(
-        "R13",
-        "rows of a user lie everywhere",
-        setup=TASKS + "create index by_user on tasks (user_id, created_at)",
-        statement="select * from tasks where user_id = 7 order by created_at limit 400",
-        right="cluster tasks using by_user; analyze tasks",
-        wrong="vacuum tasks",
-        has_fix=True,
-    ),
-    Case(
-        "R14",
-        "nobody has vacuumed",
-        setup=TASKS + "create index on tasks (id); update tasks set hours = 1",
-        statement="select sum(id) from tasks where id < 3000",
-        right="vacuum tasks",
-        wrong="analyze tasks",
-        has_fix=True,
-    ),
-    Case(
-        "R15",
-        "one narrow column is missing",
-        setup=TASKS + "create index on tasks (user_id, created_at)",
-        statement="select hours from tasks where user_id = 7 order by created_at limit 400",
-        right="create index on tasks (user_id, created_at) include (hours)",
-        wrong="create index on tasks (hours)",
-        has_fix=True,
-        is_verbose=True,
-    ),
-    Case(
-        "R16",
-        "no memory for a bitmap",
-        setup=TASKS
-        + "create table wide as select user_id, repeat('x', 300) as filler from tasks;"
-        + "create index on wide (user_id); analyze wide; set work_mem = '64kB';"
-        + "set enable_indexscan = off; set enable_seqscan = off",
-        statement="select max(filler) from wide where user_id < 20",
-        right="set work_mem = '4MB'",
-        wrong="create index on wide (user_id desc)",
-        has_fix=True,
-    ),
-    Case(
-        "R16",
-        "an index that answers perhaps",
-        setup=TASKS
-        + "create index on tasks using brin (user_id); set enable_seqscan = off",
-        statement="select title from tasks where user_id = 7",
-        right="create index on tasks (user_id)",
-        wrong="set work_mem = '64MB'",
-    ),
-    Case(
-        "R17",
-        "two columns, two indexes",
-        setup=TASKS + "create index on tasks (user_id); create index on tasks (priority)",
-        statement="select title from tasks where user_id = 7 and priority = 3",
-        right="create index on tasks (user_id, priority)",
-        wrong="create index on tasks (user_id) include (priority)",
-        has_fix=True,
-    ),
-    Case(
-        "R44",
-        "deleted rows on the way, seen in the plan alone",
-        setup=QUEUE,
-        statement="select payload from queue order by id limit 1",
-        right="vacuum queue",
-        wrong="analyze queue",
-        has_fix=True,
-        is_pasted=True,
-    ),
-    Case(
-        "R45",
-        "deleted rows on the way",
-        setup=QUEUE,
-        statement="select payload from queue order by id limit 1",
-        right="vacuum queue",
-        wrong="analyze queue",
-        has_fix=True,
-    ),
-)
-
-
-@pytest.fixture
-def connection(
-    postgres: PostgresServer, module_database: str
-) -> Iterator[psycopg.Connection]:
-    with fresh_schema(postgres, module_database) as opened:
-        yield opened
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_rule_fires_on_its_fault(connection: psycopg.Connection, case: Case) -> None:
-    check_fault(connection, case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_rule_is_silent_after_the_right_fix(
-    connection: psycopg.Connection, case: Case
-) -> None:
-    check_right_fix(connection, case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_rule_still_fires_after_the_tempting_wrong_fix(
-    connection: psycopg.Connection, case: Case
-) -> None:
-    check_wrong_fix(connection, case)
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case.has_fix], ids=str)
-def test_the_sql_that_a_rule_offers_runs_and_silences_it(
-    connection: psycopg.Connection, case: Case
-) -> None:
-    check_own_fix(connection, case)
-
+from fluxlab.plans.rules.table import find
 
 #: Why an index reads too much: a scan gets one of these, never two.
 REASONS = {"R08", "R09", "R11", "R44", "R45"}
@@ -357,3 +127,73 @@ def test_an_index_that_lacks_a_key_is_not_told_to_carry_it_along(
     )
 
     assert found(connection, covering, statement) == ()
+
+
+PASTED = {
+    "Node Type": "Index Scan",
+    "Relation Name": "tasks",
+    "Index Name": "tasks_one",
+    "Index Cond": "(id = 777)",
+    "Total Cost": 8.3,
+    "Plan Rows": 1,
+    "Actual Total Time": 2.0,
+    "Actual Rows": 1,
+    "Actual Loops": 1,
+    "Shared Hit Blocks": 300,
+}
+
+
+def scan_of_an_index(page_cost: float = 4, **facts: object) -> list[Finding]:
+    """What is said of an index that touches 300 blocks for a row, in the plan alone."""
+    settings = {"random_page_cost": str(page_cost)}
+    document = {"Plan": PASTED | facts, "Settings": settings, "Execution Time": 2.0}
+    return list(find(read_plan(document)))
+
+
+def test_the_price_of_a_scan_tells_an_index_read_whole_from_dead_rows() -> None:
+    (cheap,) = scan_of_an_index()
+    (dear,) = scan_of_an_index(**{"Total Cost": 1_382.3})
+
+    assert (cheap.rule, cheap.confidence) == ("R44", "likely")
+    assert (dear.rule, dear.confidence) == ("R08", "possible")
+    assert dear.fix == "create index on tasks (id);"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"Total Cost": 1_382.3, "Filter": "(title <> 'none'::text)"},
+        {"Total Cost": None, "Plan Rows": None},
+    ],
+    ids=["a filter", "no costs"],
+)
+def test_a_scan_whose_price_says_nothing_gets_both_reasons(
+    facts: dict[str, object],
+) -> None:
+    (finding,) = scan_of_an_index(**facts)
+
+    assert (finding.rule, finding.confidence) == ("R44", "possible")
+    assert "begins with a column that the condition does not name" in finding.sentence
+    assert "begin with what is asked for" in finding.advice
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(id = ANY ('{1,2,3}'::integer[]))",
+        "(tags @> '{a}'::text[])",
+    ],
+)
+def test_a_list_and_a_search_inside_values_have_their_price_for_other_reasons(
+    condition: str,
+) -> None:
+    facts = {"Total Cost": 1_382.3, "Index Cond": condition}
+
+    assert "R08" not in {one.rule for one in scan_of_an_index(**facts)}
+
+
+def test_random_pages_that_are_cheap_make_the_price_mean_more() -> None:
+    (of_disks,) = scan_of_an_index(**{"Total Cost": 350.0})
+    (of_flash,) = scan_of_an_index(1.1, **{"Total Cost": 350.0})
+
+    assert (of_disks.rule, of_flash.rule) == ("R44", "R08")

@@ -1,192 +1,22 @@
-"""Rules on the whole statement, each against its fault, the right fix and the wrong one."""
+"""What the rules on the whole statement say beyond their cases."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
-from rule_cases import (
-    Case,
-    check_fault,
-    check_own_fix,
-    check_right_fix,
-    check_wrong_fix,
-    found,
-    fresh_schema,
-    run,
-)
+from rule_cases import Case, all_found, found, run
+from rule_cases_whole import CASES, PARENTS, SESSIONS, WIDE
 
 from fluxlab.plans.findings import Finding
+from fluxlab.plans.plan import Plan
 from fluxlab.plans.reading import read_plan
 from fluxlab.plans.rules.table import find
+from fluxlab.plans.surroundings import KnownTable, Surroundings
+from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
-
-#: Rows of 400 bytes, never vacuumed: no page is known to be visible to all.
-WIDE = """
-    create table wide (id int primary key, filler text);
-    insert into wide
-    select n, repeat(md5(n::text), 12) from generate_series(1, 20000) as n;
-    analyze wide;
-"""
-TASKS = """
-    create table tasks (id int, status text, note text);
-    insert into tasks
-    select n, case when n = 50000 then 'open' else 'done' end, md5(n::text)
-    from generate_series(1, 50000) as n;
-"""
-#: Shared out among two workers, whatever that costs.
-PARALLEL = """
-    set max_parallel_workers_per_gather = 2;
-    set parallel_setup_cost = 0;
-    set parallel_tuple_cost = 0;
-    set min_parallel_table_scan_size = 0;
-"""
-PARENTS = """
-    create table parents (id int primary key, name text);
-    insert into parents select n, md5(n::text) from generate_series(1, 300) as n;
-    create table children (id int, parent_id int references parents);
-    insert into children select n, 201 + n % 100 from generate_series(1, 50000) as n;
-    analyze parents;
-    analyze children;
-"""
-COLUMNS = ("id", "user_id", "team_id", "room_id", "kind", "at")
-#: Six numbers a row, and an index on each.
-NARROW = (
-    f"create table events ({', '.join(f'{name} int' for name in COLUMNS)});"
-    "insert into events select n, n % 7, n % 11, n % 13, n % 3, n"
-    " from generate_series(1, 2000) as n;"
-    + "".join(f"create index events_{name} on events ({name});" for name in COLUMNS)
-    + "analyze events;"
-)
-#: Every update moves the row in the index on last_seen.
-SESSIONS = """
-    create table sessions (id int primary key, last_seen int, note text);
-    insert into sessions select n, n, md5(n::text) from generate_series(1, 2000) as n;
-    create index sessions_last_seen on sessions (last_seen);
-    analyze sessions;
-    update sessions set last_seen = last_seen + 1;
-"""
-DOCUMENTS = """
-    create table documents (id int, body text);
-    insert into documents
-    select n, repeat(md5(n::text), 4000) from generate_series(1, 200) as n;
-"""
-#: Eight tables, because a join of one with itself may be dropped, and no row in any.
-EMPTY = "".join(f"create table part{n} (id int primary key);" for n in range(1, 9))
-EIGHT_JOINS = "select count(*) from part1" + "".join(
-    f" join part{n} using (id)" for n in range(2, 9)
-)
-
-CASES = (
-    Case(
-        "R37",
-        "counts a table that was never vacuumed",
-        WIDE,
-        "select count(*) from wide",
-        right="vacuum wide",
-        wrong="analyze wide",
-        has_fix=True,
-    ),
-    Case(
-        "R39",
-        "plans for workers where none are allowed",
-        TASKS + PARALLEL + "set max_parallel_workers = 0;",
-        "select count(*) from tasks where note like '%abc%'",
-        right="set max_parallel_workers = 8",
-        wrong="set max_parallel_workers_per_gather = 4",
-        has_fix=True,
-    ),
-    Case(
-        "R40",
-        "starts workers for a hundred rows",
-        PARALLEL
-        + "create table small (id int);"
-        + "insert into small select generate_series(1, 100);"
-        + "alter table small set (parallel_workers = 2); analyze small;",
-        "select count(*) from small",
-        right="set max_parallel_workers_per_gather = 0",
-        wrong="set max_parallel_workers_per_gather = 4;"
-        "alter table small set (parallel_workers = 4)",
-        has_fix=True,
-    ),
-    Case(
-        "R42",
-        "plans eight joins to find nothing",
-        EMPTY,
-        EIGHT_JOINS,
-        right=f"prepare eight as {EIGHT_JOINS}; execute eight",
-        rewritten="execute eight",
-        wrong="vacuum (analyze) part1",
-    ),
-    Case(
-        "R46",
-        "searches the children of each parent",
-        PARENTS,
-        "delete from parents where id <= 100",
-        right="create index on children (parent_id)",
-        wrong="create index on parents (id)",
-        has_fix=True,
-    ),
-    Case(
-        "R46",
-        "calls a function for each row",
-        SESSIONS
-        + "create function stamp() returns trigger language plpgsql as"
-        + " 'begin perform count(*) from sessions; return new; end';"
-        + "create trigger stamp before update on sessions"
-        + " for each row execute function stamp();",
-        "update sessions set note = 'x' where id <= 50",
-        right="drop trigger stamp on sessions",
-        wrong="create index on sessions (note)",
-    ),
-    Case(
-        "R47",
-        "writes into six indexes for each row",
-        NARROW,
-        "insert into events select n, n, n, n, n, n from generate_series(1, 1000) as n",
-        right="".join(f"drop index events_{name};" for name in COLUMNS[1:]),
-        wrong="set synchronous_commit = off; set wal_compression = on",
-    ),
-    Case(
-        "R48",
-        "moves a session in its index at every visit",
-        SESSIONS,
-        "update sessions set last_seen = 0 where id <= 10",
-        right="drop index sessions_last_seen",
-        wrong="alter table sessions set (fillfactor = 50)",
-    ),
-    Case(
-        "R49",
-        "unpacks long documents to send them all",
-        DOCUMENTS,
-        "select * from documents",
-        rewritten="select id from documents",
-        wrong="create index on documents (id)",
-    ),
-    Case(
-        "R52",
-        "would plan for the usual status",
-        TASKS + "create index on tasks (status); vacuum (analyze) tasks;",
-        "select id from tasks where status = $1",
-        right="set plan_cache_mode = force_custom_plan",
-        wrong="analyze tasks",
-        values=("open",),
-        has_fix=True,
-    ),
-    Case(
-        "R53",
-        "believes in a table of yesterday",
-        TASKS
-        + "analyze tasks;"
-        + "insert into tasks select n, 'new', '' from generate_series(1, 10000) as n;",
-        "select count(*) from tasks where status = 'new'",
-        right="analyze tasks",
-        wrong="vacuum tasks",
-        has_fix=True,
-    ),
-)
 
 #: Recorded on PostgreSQL 15, because the server of the tests cannot compile: jit_above_cost
 #: was 0, and the statement sum, avg … group by kind over 20,000 files.
@@ -246,40 +76,6 @@ HARDLY_OPTIMISED = {
 }
 #: jit = off.
 NOT_COMPILED = {"Plan": TREE | {"Actual Total Time": 4.065}, "Execution Time": 4.090}
-
-
-@pytest.fixture
-def connection(
-    postgres: PostgresServer, module_database: str
-) -> Iterator[psycopg.Connection]:
-    with fresh_schema(postgres, module_database) as opened:
-        yield opened
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_it_fires_on_the_fault(connection: psycopg.Connection, case: Case) -> None:
-    check_fault(connection, case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_it_is_silent_after_the_right_fix(
-    connection: psycopg.Connection, case: Case
-) -> None:
-    check_right_fix(connection, case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_it_still_fires_after_the_wrong_fix(
-    connection: psycopg.Connection, case: Case
-) -> None:
-    check_wrong_fix(connection, case)
-
-
-@pytest.mark.parametrize("case", [one for one in CASES if one.has_fix], ids=str)
-def test_the_fix_that_it_offers_runs_and_silences_it(
-    connection: psycopg.Connection, case: Case
-) -> None:
-    check_own_fix(connection, case)
 
 
 def compiling(document: object) -> list[Finding]:
@@ -348,3 +144,161 @@ def test_rules_of_the_whole_statement_stand_at_no_node(
     run(connection, case.setup)
 
     assert [one.node for one in found(connection, case)] == [None]
+
+
+def prepared_for(connection: psycopg.Connection, fault: str) -> Case:
+    """The case with this fault, whose setup has run."""
+    case = next(one for one in CASES if one.fault == fault)
+    run(connection, case.setup)
+    return case
+
+
+def test_values_that_get_other_plans_are_named_by_their_class(
+    connection: psycopg.Connection,
+) -> None:
+    case = prepared_for(
+        connection, "walks to the oldest for one status and looks up the other"
+    )
+
+    (finding,) = found(connection, case)
+
+    assert "2 plans: one for hot values, one for rare values." in finding.sentence
+    assert finding.evidence["plans"] == 2
+    assert finding.weight == "low"
+
+
+def test_values_that_share_a_plan_are_no_trap(connection: psycopg.Connection) -> None:
+    case = prepared_for(
+        connection, "walks to the oldest for one status and looks up the other"
+    )
+    alike = replace(case, other_values={"hot": ("done",), "typical": ("done",)})
+
+    assert found(connection, alike) == ()
+
+
+def test_workers_for_a_small_task_are_seen_before_it_is_executed(
+    connection: psycopg.Connection,
+) -> None:
+    case = prepared_for(connection, "starts workers for a hundred rows")
+
+    planned = all_found(connection, case, analyze=False)
+
+    (finding,) = (one for one in planned if one.rule == "R40")
+    assert finding.evidence == {"workers": 2, "cost_of_one_process": pytest.approx(2.26)}
+    (executed,) = found(connection, case)
+    assert executed.confidence == "sure"
+    assert executed.evidence["rows_read"] == 100
+
+
+def test_workers_for_what_is_priced_higher_than_their_start_are_left_alone(
+    connection: psycopg.Connection,
+) -> None:
+    case = prepared_for(connection, "plans for workers where none are allowed")
+    run(connection, "set max_parallel_workers = 8; vacuum (analyze) tasks")
+
+    planned = all_found(connection, case, analyze=False)
+
+    assert "R40" not in {one.rule for one in planned}
+
+
+def gathered(work_ms: float) -> list[Finding]:
+    """What R40 finds in 8 ms of a Gather, if each of three processes worked so long."""
+    scan = {
+        "Node Type": "Seq Scan",
+        "Parent Relationship": "Outer",
+        "Relation Name": "tasks",
+        "Actual Total Time": work_ms,
+        "Actual Rows": 1_000,
+        "Actual Loops": 3,
+    }
+    gather = {
+        "Node Type": "Gather",
+        "Workers Planned": 2,
+        "Workers Launched": 2,
+        "Actual Total Time": 8.0,
+        "Actual Rows": 3_000,
+        "Actual Loops": 1,
+        "Plans": [scan],
+    }
+    plan = read_plan([{"Plan": gather, "Execution Time": 8.1}])
+    return [one for one in find(plan) if one.rule == "R40"]
+
+
+def test_workers_pay_when_one_process_had_worked_for_longer() -> None:
+    assert gathered(work_ms=5.0) == []
+
+    (finding,) = gathered(work_ms=0.5)
+    assert finding.confidence == "likely"
+    assert finding.saving_ms == pytest.approx(7.5)
+
+
+def planned_in(planning_ms: float, blocks: int = 0) -> Finding:
+    """What R42 says of a plan that took so long to make, and 0.1 ms to execute."""
+    users = {
+        "Node Type": "Seq Scan",
+        "Relation Name": "users",
+        "Actual Total Time": 0.1,
+        "Actual Rows": 1,
+        "Actual Loops": 1,
+    }
+    plan = read_plan(
+        {
+            "Plan": users,
+            "Planning": {"Shared Hit Blocks": blocks},
+            "Planning Time": planning_ms,
+            "Execution Time": 0.1,
+        }
+    )
+    (finding,) = (one for one in find(plan) if one.rule == "R42")
+    return finding
+
+
+def test_planning_is_weighed_by_its_own_time() -> None:
+    weights = [planned_in(ms).weight for ms in (2.0, 20.0, 200.0)]
+
+    assert weights == ["low", "medium", "high"]
+    assert planned_in(200.0, blocks=300).weight == "low"
+
+
+def test_a_new_session_is_told_from_a_plan_that_takes_long(
+    connection: psycopg.Connection, postgres: PostgresServer, module_database: str
+) -> None:
+    case = prepared_for(connection, "plans eight joins to find nothing")
+    (schema,) = connection.execute("select current_schema").fetchone() or ("",)
+
+    with connect(postgres, module_database) as new:
+        new.execute(f"set search_path = {schema}".encode())
+        (first,) = found(new, case)
+        (second,) = found(new, case)
+
+    assert "The session is new" in first.advice
+    assert first.weight == "low"
+    assert "Prepare the statement" in second.advice
+
+
+def trap(generic: float | None, hot: float, rare: float, pages: int = 500) -> list[str]:
+    """What R52 says where hot and rare values get other plans at these costs."""
+
+    def at(cost: float, index: str) -> Plan:
+        scan = {"Node Type": "Index Scan", "Relation Name": "tasks", "Index Name": index}
+        return read_plan({"Plan": scan | {"Total Cost": cost}})
+
+    plans = {"custom hot": at(hot, "by_id"), "custom rare": at(rare, "by_status")}
+    if generic is not None:
+        plans["generic"] = at(generic, "by_id")
+    tables = {"tasks": KnownTable("tasks", "public", rows=50_000, pages=pages)}
+    known = Surroundings(tables, alternatives=plans)
+    found = find(plans["custom hot"], known)
+    return [one.sentence for one in found if one.rule == "R52"]
+
+
+def test_a_plan_for_any_value_is_a_trap_where_it_may_be_kept_and_matters() -> None:
+    split = "The planner has 2 plans: one for hot values, one for rare values."
+
+    assert trap(generic=16, hot=12, rare=5) == [split]
+    assert trap(generic=None, hot=12, rare=5) == [split]
+    # With planning the plans for hot values cost 17 each, so it is never kept.
+    assert trap(generic=18, hot=12, rare=5) == []
+    assert trap(generic=16, hot=12, rare=5, pages=50) == []
+    (dear,) = trap(generic=60, hot=12, rare=5)
+    assert dear == "A plan for any value costs 60, one for rare values 5."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from fluxlab.book import values
+from fluxlab.book import lesson_view, values
+from fluxlab.book.lessons import Exercise, Hint, Reply, Solution
+from fluxlab.book.plan_words import PsqlPlan
 from fluxlab.book.verdicts import Verdict
 from fluxlab.indexes.catalog import IndexFacts
-from fluxlab.plans.diff import PlanDiff
+from fluxlab.plans.differences import PlanDiff
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.plan import Plan
 from fluxlab.plans.views.html import finding_html, plan_html
@@ -35,6 +37,11 @@ def register(shell: InteractiveShell) -> None:
     html.for_type(Comparison, values.comparison_html)
     html.for_type(Verdict, values.verdict_html)
     html.for_type(IndexFacts, values.index_html)
+    html.for_type(PsqlPlan, lesson_view.psql_html)
+    html.for_type(Exercise, lesson_view.exercise_html)
+    html.for_type(Reply, lesson_view.reply_html)
+    html.for_type(Hint, lesson_view.hint_html)
+    html.for_type(Solution, lesson_view.solution_html)
     plotly.io.renderers.default = "plotly_mimetype"
     pd.set_option("display.max_rows", 60)
     pd.set_option("display.max_colwidth", 60)

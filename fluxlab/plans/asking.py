@@ -23,6 +23,14 @@ QUESTION = ROOT / "sql" / "catalog" / "plan_surroundings.sql"
 _TABLES = "fluxlab.tables"
 _GENERIC_SINCE = 160_000
 _EXPLAIN = "explain (settings, {options}format json) "
+#: What a plan with such nodes would be without them: a name, and the setting.
+_CONDITIONS: Mapping[str, tuple[frozenset[str], str]] = {
+    "no_seqscan": (frozenset({"Seq Scan"}), "enable_seqscan = off"),
+    "serial": (
+        frozenset({"Gather", "Gather Merge"}),
+        "max_parallel_workers_per_gather = 0",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +57,23 @@ def read_surroundings(
     statement: str | None = None,
     values: Sequence[object] = (),
     question: Path = QUESTION,
+    *,
+    other_values: Mapping[str, Sequence[object]] | None = None,
 ) -> Surroundings:
     """Return what the server knows of the tables of a plan, and how else it would plan.
 
     Tables are looked up in the plan's schemas, or along the search path where it names
     none. With the `statement` that was explained, and the `values` of its parameters, it
     is planned again, never executed: "no_seqscan" without sequential scans, where the
-    plan has one, and "generic" for any values, from PostgreSQL 16 on. Needs no more than
-    the right to explain. Raises FluxlabError where the server refuses to answer.
+    plan has one; "serial" without workers, where it has some; "generic" for any values,
+    from PostgreSQL 16 on; and "custom NAME" for each of `other_values`. Needs no more
+    than the right to explain. Raises FluxlabError where the server refuses to answer.
+
+    >>> from fluxlab.plans import explain_safely
+    >>> plan = explain_safely(connection, "select id from users where name = 'user 7'")
+    >>> users = read_surroundings(connection, plan).tables["users"]
+    >>> users.rows, [index.keys for index in users.indexes]
+    (10000.0, [('id',)])
     """
     try:
         with connection.transaction(force_rollback=True):
@@ -69,7 +86,9 @@ def read_surroundings(
         ) from None
     alternatives: Mapping[str, Plan] = {}
     if statement is not None:
-        alternatives = _alternatives(connection, plan, statement, values)
+        alternatives = _alternatives(
+            connection, plan, statement, values, other_values or {}
+        )
     return Surroundings({one.name: one for one in tables}, statement, alternatives)
 
 
@@ -156,20 +175,27 @@ def _number(value: Json) -> float | None:
 
 
 def _alternatives(
-    connection: psycopg.Connection, plan: Plan, sql: str, values: Sequence[object]
+    connection: psycopg.Connection,
+    plan: Plan,
+    sql: str,
+    values: Sequence[object],
+    other_values: Mapping[str, Sequence[object]],
 ) -> Mapping[str, Plan]:
     """Plan the statement under other conditions; nothing where the server will not."""
     found: dict[str, Plan] = {}
+    kinds = {node.kind for node in plan.nodes}
     try:
         statement = read_statement(sql)
-        is_scanned = any(node.kind == "Seq Scan" for node in plan.nodes)
         # Without values there is only the generic plan, and that is no alternative to one
         # that was executed.
         is_comparable = bool(values) or not statement.parameters or not plan.is_analyzed
-        if is_scanned and is_comparable:
-            found["no_seqscan"] = _planned(connection, statement, values, "enable_seqscan")
+        for name, (of_kinds, setting) in _CONDITIONS.items():
+            if is_comparable and kinds & of_kinds:
+                found[name] = _planned(connection, statement, values, setting)
         if statement.parameters and connection.info.server_version >= _GENERIC_SINCE:
             found["generic"] = _planned(connection, statement, ())
+        for name, others in other_values.items() if statement.parameters else ():
+            found[f"custom {name}"] = _planned(connection, statement, others)
     except (psycopg.Error, FluxlabError):
         # The rules know less then; the plan itself is there.
         return found
@@ -180,15 +206,15 @@ def _planned(
     connection: psycopg.Connection,
     statement: Statement,
     values: Sequence[object],
-    switched_off: str | None = None,
+    setting: str | None = None,
 ) -> Plan:
-    """Return the plan of a statement with a node type switched off; never executed."""
+    """Return the plan of a statement under a setting; never executed."""
     is_generic = statement.parameters > 0 and not values
     explain = _EXPLAIN.format(options="generic_plan, " if is_generic else "")
     with connection.transaction(force_rollback=True):
         connection.execute("set local transaction_read_only = on")
-        if switched_off:
-            connection.execute(f"set local {switched_off} = off".encode())
+        if setting:
+            connection.execute(f"set local {setting}".encode())
         cursor = RawCursor(connection)
         # Parameters without values pass only where the driver sends none.
         given = list(values) if values else None

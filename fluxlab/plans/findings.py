@@ -22,6 +22,15 @@ class Finding:
     names with their unit. `saving_ms` is the most that the fix could save of the time
     of this execution; 0 where nothing was timed. `fix` is SQL that runs as it is, in
     the schema of the plan, or None where there is none.
+
+    >>> from fluxlab.plans import find, read_plan
+    >>> plan = read_plan('''
+    ...  Seq Scan on users (actual time=0.010..2.000 rows=2 loops=1)
+    ...    Filter: (name = 'Ann'::text)
+    ...    Rows Removed by Filter: 5000''')
+    >>> finding = find(plan)[0]
+    >>> finding.rule, finding.node, finding.fix
+    ('R01', 1, 'create index on users (name);')
     """
 
     rule: str

@@ -32,6 +32,9 @@ class Asked:
 
     With `analyze` it is executed. `may_write` lets a statement that writes be executed
     and rolled back: sequences, and what functions send elsewhere, are not undone.
+
+    >>> Asked(analyze=True, timeout_s=5)
+    Asked(analyze=True, may_write=False, verbose=False, timeout_s=5, lock_timeout_s=2.0)
     """
 
     analyze: bool = False
@@ -53,6 +56,12 @@ def explain_safely(
     on. The connection must be in no transaction. Raises FluxlabError for text that is not
     one statement, for a write that nobody allowed to be executed, and for whatever the
     server refuses.
+
+    >>> explain_safely(connection, "select name from users where id = $1", [7])
+    <Plan: Index Scan using users_pkey on users, not executed>
+    >>> explain_safely(connection, "delete from users", (), Asked(analyze=True))
+    Traceback (most recent call last):
+    fluxlab.errors.FluxlabError: This statement writes or locks, and EXPLAIN ANALYZE ...
     """
     asked = asked or Asked()
     statement = read_statement(sql)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fluxlab.plans.labels import Json, label_of
 
 if TYPE_CHECKING:
-    from fluxlab.plans.diff import PlanDiff
+    from fluxlab.plans.differences import PlanDiff
 
 #: What a node tests and orders by, under EXPLAIN's names, in the order of its text.
 CONDITIONS = (
@@ -41,6 +41,9 @@ class Amounts:
 
     `hit` and `read` are of the shared buffers; temporary files are `spilled` when they
     are written and `refetched` when they are read.
+
+    >>> Amounts(time_ms=1.5, hit=3, read=4).blocks
+    7
     """
 
     time_ms: float = 0.0
@@ -64,6 +67,12 @@ class PlanNode:
     parallel processes did side by side counts once. `own` leaves the others out, each
     InitPlan and CTE charged to the node that waited for it. Times are 0 without ANALYZE
     or with TIMING OFF.
+
+    >>> from fluxlab.plans import read_plan
+    >>> scan = {"Node Type": "Seq Scan", "Relation Name": "users", "Actual Rows": 2.5}
+    >>> node = read_plan({"Plan": {**scan, "Actual Loops": 4}}).root
+    >>> node.label, node.rows_kept, node["Actual Rows"]
+    ('Seq Scan on users', 10, 2.5)
 
     Source: manual, "Using EXPLAIN"; `src/backend/commands/explain.c`.
     """
@@ -211,7 +220,13 @@ _REMOVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger that fired, foreign keys among them: its calls and its time in ms."""
+    """A trigger that fired, foreign keys among them: its calls and its time in ms.
+
+    >>> from fluxlab.plans import read_plan
+    >>> stamp = {"Trigger Name": "stamp", "Relation": "users", "Calls": 3, "Time": 0.5}
+    >>> read_plan({"Plan": {"Node Type": "Result"}, "Triggers": [stamp]}).triggers
+    (Trigger(name='stamp', constraint=None, relation='users', calls=3, time_ms=0.5),)
+    """
 
     name: str
     constraint: str | None
@@ -226,6 +241,15 @@ class Plan:
 
     `is_timed` is False with TIMING OFF, where rows are counted and nothing is timed.
     `facts` holds what else EXPLAIN said beside the tree: JIT, Serialization, Planning.
+
+    >>> from fluxlab.plans import read_plan
+    >>> plan = read_plan('''
+    ...  Limit (actual time=0.020..0.030 rows=5 loops=1)
+    ...    ->  Seq Scan on users (actual time=0.010..0.020 rows=5 loops=1)''')
+    >>> [(node.number, node.label) for node in plan.walk()]
+    [(1, 'Limit'), (2, 'Seq Scan on users')]
+    >>> round(plan.slowest.own_time_ms, 3), plan.parents[2].label
+    (0.02, 'Limit')
     """
 
     root: PlanNode
@@ -292,9 +316,9 @@ class Plan:
         return max(0.0, self.execution_ms - sum(node.own_time_ms for node in self.nodes))
 
     def diff(self, other: Plan) -> PlanDiff:
-        """Return what another plan of the same statement does otherwise."""
+        """Return what another plan of the same statement does otherwise; see `diff`."""
         # It is made of Plans, and stands above this module.
-        from fluxlab.plans.diff import diff
+        from fluxlab.plans.differences import diff
 
         return diff(self, other)
 

@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 
 from fluxlab.plans.plan import Plan
 
+#: What `KnownTable.pages` counts, unless the server was built otherwise.
+PAGE_BYTES = 8_192
+
 
 @dataclass(frozen=True, slots=True)
 class KnownColumn:
-    """A column with the planner's statistics; `n_distinct` as in pg_stats."""
+    """A column with the planner's statistics; `n_distinct` as in pg_stats.
+
+    >>> KnownColumn("id", "bigint", n_distinct=-1, correlation=0.98).null_share is None
+    True
+    """
 
     name: str
     type: str
@@ -27,7 +34,11 @@ class KnownColumn:
 
 @dataclass(frozen=True, slots=True)
 class KnownIndex:
-    """An index: key columns or expressions in their order, as pg_get_indexdef has them."""
+    """An index: key columns or expressions in their order, as pg_get_indexdef has them.
+
+    >>> KnownIndex("by_name", ("lower(name)", '"Price"'), included=("note",)).method
+    'btree'
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -40,7 +51,12 @@ class KnownIndex:
 
 @dataclass(frozen=True, slots=True)
 class KnownTable:
-    """A table: rows as the planner believes, live and dead ones as counted."""
+    """A table: rows as the planner believes, live and dead ones as counted.
+
+    >>> users = KnownTable("users", "public", rows=10_000, pages=55, dead_rows=300)
+    >>> users.dead_rows / users.rows
+    0.03
+    """
 
     name: str
     schema: str
@@ -61,7 +77,21 @@ class Surroundings:
     """The tables of a plan by name, its statement, and what else could be planned.
 
     `alternatives` are plans of the same statement under other conditions, by name:
-    "no_seqscan", "generic", "custom", "without IDX".
+    "no_seqscan", "serial", "generic", "custom hot".
+
+    What a rule may suspect of a plan alone, it is sure of where the index is known:
+
+    >>> from fluxlab.plans import find, read_plan
+    >>> plan = read_plan('''
+    ...  Index Scan using by_day on files (cost=0.3..800.0 rows=1 width=4)
+    ...                                   (actual time=0.01..2.00 rows=1 loops=1)
+    ...    Index Cond: (id = 7)
+    ...    Buffers: shared hit=235''')
+    >>> by_day = KnownIndex("by_day", ("created_at", "id"))
+    >>> files = KnownTable("files", "public", 60_000, 500, indexes=(by_day,))
+    >>> [find(plan, known)[0].confidence for known in (
+    ...     NOTHING_KNOWN, Surroundings({"files": files}))]
+    ['possible', 'sure']
     """
 
     tables: Mapping[str, KnownTable] = field(default_factory=dict)

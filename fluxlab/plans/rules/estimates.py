@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from fluxlab.plans.plan import Plan, PlanNode
-from fluxlab.plans.rules import sorts
+from fluxlab.plans.rules.below import inputs, terms_below
 from fluxlab.plans.rules.expressions import EQUALITIES, FIXED, RANGES, quoted
+from fluxlab.plans.rules.planning import is_stale
 from fluxlab.plans.rules.rule import Rule, Seen
-from fluxlab.plans.rules.saying import Said, counted, rule
-from fluxlab.plans.rules.sorts import inputs, is_worth
-from fluxlab.plans.rules.whole import is_stale
+from fluxlab.plans.rules.saying import Said, counted, is_worth, rule
 
 #: A smaller error has seldom changed a plan for the worse.
 FAR_OFF = 10
@@ -80,7 +79,8 @@ def is_surprised(node: PlanNode) -> bool:
     """Whether a nested loop was planned for a row or two, and met a hundred or more."""
     outer = inputs(node)[0] if node.kind == "Nested Loop" else node
     is_many = outer.rows_kept * outer.processes >= FEW_ROWS * max(1, outer.loops)
-    return outer is not node and outer.planned_rows <= 2 and is_many
+    is_one = "Plan Rows" in outer.facts and outer.planned_rows <= 2
+    return outer is not node and is_one and is_many
 
 
 def nodes_above(seen: Seen) -> Iterator[PlanNode]:
@@ -99,7 +99,12 @@ def _expected(node: PlanNode) -> float:
 
 
 def factor_of(node: PlanNode) -> float:
-    """Return how far off the estimate is; less than a row a loop cannot be expected."""
+    """Return how far off the estimate is; less than a row a loop cannot be expected.
+
+    1 where EXPLAIN was told to leave its estimates out.
+    """
+    if "Plan Rows" not in node.facts:
+        return 1.0
     expected = max(1.0, node.planned_rows)
     found = max(1.0, node.rows_kept / max(1, node.loops))
     return max(expected / found, found / expected)
@@ -164,7 +169,7 @@ def _stake_ms(seen: Seen) -> float:
 def _correlated_columns(seen: Seen) -> tuple[str, ...]:
     """Return columns compared with constants, if they alone may explain an error."""
     is_fresh = seen.node.relation and not is_stale(seen.table)
-    terms = sorts.terms_below(seen.node) if is_fresh else ()
+    terms = terms_below(seen.node) if is_fresh else ()
     known = EQUALITIES | RANGES | FIXED
     is_plain = all(term.column and term.operator in known for term in terms)
     columns = sorted({term.column for term in terms if term.column})

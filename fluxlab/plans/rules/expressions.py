@@ -145,7 +145,9 @@ def quoted(name: str) -> str:
     >>> quoted("user_id"), quoted("Order")
     ('user_id', '"Order"')
     """
-    return str(maybe_double_quote_name(name))
+    known = str(maybe_double_quote_name(name))
+    # pglast takes a name that ends in a line break for a plain one.
+    return f'"{known}"' if known.endswith("\n") else known
 
 
 def index_on(relation: str, terms: Iterable[Term], order: Sequence[str] = ()) -> str | None:

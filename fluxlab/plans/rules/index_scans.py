@@ -25,6 +25,8 @@ INDEX_SCANS = ("Index Scan", "Index Only Scan")
 BLOCKS_PER_ROW = 5
 #: Fewer blocks than this are read before anybody notices.
 LEAST_BLOCKS = 100
+#: Of the server, unless the plan says otherwise.
+RANDOM_PAGE_COST = 4.0
 
 
 def heap_scan(seen: Seen) -> PlanNode:
@@ -81,6 +83,35 @@ def lacks_lead(seen: Seen) -> bool:
     lead = lead_of(index_of(seen))
     terms = terms_in(seen)
     return bool(lead and terms) and all(lead not in term.columns for term in terms)
+
+
+def is_read_whole(seen: Seen) -> bool:
+    """Whether all of an index is read, because its first column is not asked for."""
+    return lacks_lead(seen) if index_of(seen) else expects_blocks(seen) is True
+
+
+def expects_blocks(seen: Seen) -> bool | None:
+    """Whether the planner expected many blocks of the index for few rows; None if unclear.
+
+    It knows how much of the index the condition leaves to be read, and nothing of dead
+    rows: a scan that it priced high reads the index from end to end, and one that it
+    priced low passes what should not be there. Rows that a filter throws away are not
+    in its count, so then the price says nothing.
+
+    Source: `btcostestimate` in `src/backend/utils/adt/selfuncs.c`.
+    """
+    node, terms = seen.node, terms_in(seen)
+    is_ordinary = len(plain_in(seen, terms)) == len(terms)
+    is_list = any(term.operator == "= any" for term in terms)
+    if not terms or not is_ordinary or is_list or has_wrong_order(seen):
+        return False
+    if not node["Total Cost"]:
+        return None
+    price = float(seen.plan.settings.get("random_page_cost", RANDOM_PAGE_COST))
+    expected = node["Total Cost"] / price
+    if expected <= max(LEAST_BLOCKS, BLOCKS_PER_ROW * node.planned_rows):
+        return False
+    return None if node.text("Filter") else True
 
 
 def is_skipping(seen: Seen) -> bool:

@@ -27,8 +27,8 @@ from fluxlab.plans.rules.index_scans import (
     heap_scan,
     index_of,
     is_dear,
+    is_read_whole,
     is_skipping,
-    lacks_lead,
     lead_of,
     plain_in,
     searches_of,
@@ -105,17 +105,24 @@ def _bitmap_terms(seen: Seen) -> tuple[Term, ...]:
 
 @rule("R08", "An index read from end to end")
 def _wrong_lead(seen: Seen) -> Said | None:
-    if not matters(seen) or not lacks_lead(seen) or is_skipping(seen) or not is_dear(seen):
+    is_whole = is_read_whole(seen) and not is_skipping(seen)
+    if not matters(seen) or not is_whole or not is_dear(seen):
         return None
     lead = lead_of(index_of(seen))
+    known = (
+        f"it begins with {lead}, which the condition does not name, so all of it is read"
+    )
+    supposed = (
+        f"the planner expected that, at a cost of {seen.node['Total Cost']:,.0f}, as where "
+        "an index begins with a column that the condition does not name"
+    )
     return Said(
-        f"{what_it_reads(seen)}: it begins with {lead}, which the condition does not name, "
-        "so all of it is read.",
+        f"{what_it_reads(seen)}: {known if lead else supposed}.",
         "Try an index that begins with what is asked for. One more that begins with "
-        f"{lead} does not help, whatever follows.",
-        amount_of(seen) | {"first_column": str(lead)},
+        f"{lead or 'the other column'} does not help, whatever follows.",
+        amount_of(seen) | ({"first_column": lead} if lead else {}),
         wasted=_beyond_its_rows(seen),
-        confidence="sure",
+        confidence="sure" if lead else "possible",
         fix=better_index(seen),
     )
 

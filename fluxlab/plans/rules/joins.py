@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rules import sorts
+from fluxlab.plans.rules.below import inputs, scan_below, sum_of, terms_below, way_down
 from fluxlab.plans.rules.estimates import (
     FAR_OFF,
     FEW_ROWS,
@@ -19,8 +19,9 @@ from fluxlab.plans.rules.estimates import (
 )
 from fluxlab.plans.rules.expressions import EQUALITIES, FIXED, index_on, terms_of
 from fluxlab.plans.rules.rule import Rule, Seen
-from fluxlab.plans.rules.saying import Said, counted, percent, rule, share_of
-from fluxlab.plans.rules.sorts import inputs, is_worth, scan_below
+from fluxlab.plans.rules.saying import Said, counted, is_worth, percent, rule, share_of
+from fluxlab.plans.rules.sorts import index_in_order
+from fluxlab.plans.rules.spills import work_mem
 
 MANY_LOOPS = 1_000
 #: A part of the plan that takes less is not worth another way of joining.
@@ -45,8 +46,8 @@ def _rescan(seen: Seen) -> Said | None:
         return None
     outer = inputs(join)[0]
     return Said(
-        f"{node.label} runs {node.loops:,} times, once for each row of {name_of(outer)}, and "
-        f"returns {counted(node.rows_kept, 'row')} in all from {node.blocks:,} blocks.",
+        f"{node.label} runs {node.loops:,} times, once for each row of {name_of(outer)}, "
+        f"and returns {counted(node.rows_kept, 'row')} in all from {node.blocks:,} blocks.",
         "A hash join would read it once. Where the outer side was expected to be smaller, "
         "correct that estimate; else only fewer outer rows help. A wider index does not.",
         {"loops": node.loops, "rows": node.rows_kept, "blocks": node.blocks},
@@ -90,7 +91,7 @@ def _loop_above(seen: Seen) -> PlanNode | None:
 
 def _joining_index(scan: PlanNode, condition: str | None = None) -> str | None:
     """Return SQL for an index on what a scan compares with a row from elsewhere."""
-    found = (*sorts.terms_below(scan), *terms_of(condition, scan.alias))
+    found = (*terms_below(scan), *terms_of(condition, scan.alias))
     terms = [one for one in found if one.operator in EQUALITIES | FIXED and one.key]
     is_joining = scan.relation and any(one.operator == "=" for one in terms)
     return index_on(str(scan.relation), terms) if is_joining else None
@@ -101,8 +102,8 @@ def _memoize(seen: Seen) -> Said | None:
     node = seen.node
     if node.kind != "Memoize" or not is_worth(seen, node.time_ms):
         return None
-    hits, misses = sorts.sum_of(node, "Cache Hits"), sorts.sum_of(node, "Cache Misses")
-    forgotten, asked = sorts.sum_of(node, "Cache Evictions"), hits + misses
+    hits, misses = sum_of(node, "Cache Hits"), sum_of(node, "Cache Misses")
+    forgotten, asked = sum_of(node, "Cache Evictions"), hits + misses
     if asked < FEW_ROWS or (hits >= FEW_HITS * asked and not forgotten):
         return None
     outer = inputs(seen.plan.parents[node.number])[0]
@@ -115,7 +116,7 @@ def _memoize(seen: Seen) -> Said | None:
         {"hits": hits, "misses": misses, "evictions": forgotten},
         wasted=1.0,
         confidence="possible" if forgotten else "likely",
-        fix=sorts.work_mem(needed) if forgotten else analyze(outer),
+        fix=work_mem(needed) if forgotten else analyze(outer),
         time_ms=node.time_ms if forgotten else node.own_time_ms,
     )
 
@@ -173,7 +174,7 @@ def _sorting_join(seen: Seen) -> Said | None:
         return None
     rows = sum(inputs(one)[0].rows_kept for one in ordered)
     pairs = [(scan_below(one), one.texts("Sort Key")) for one in ordered]
-    fixes = [fix for scan, keys in pairs if (fix := sorts.index_in_order(seen, scan, keys))]
+    fixes = [fix for scan, keys in pairs if (fix := index_in_order(seen, scan, keys))]
     return Said(
         f"{counted(rows, 'row')} are sorted before the two sides can be merged.",
         "An index on the joined column hands a side up in order. More work_mem still sorts "
@@ -190,7 +191,7 @@ def _fan_out(seen: Seen) -> Said | None:
     node = seen.node
     if not node.is_executed or not inputs(node) or not _is_distinct(seen):
         return None
-    *ways, join = sorts.way_down(inputs(node)[0])
+    *ways, join = way_down(inputs(node)[0])
     read = inputs(node)[0].rows_kept
     time_ms = sum(one.own_time_ms for one in (node, *ways, join))
     is_copying = read >= max(MANY_LOOPS, WASTED_PER_ROW * node.rows_kept)

@@ -36,6 +36,10 @@ class Rule:
     """One rule: its id in the book, its name, and the function that looks.
 
     `of_plan` rules look once, at the root; the others at each node.
+
+    >>> from fluxlab.plans import RULES
+    >>> [rule.id for rule in RULES if rule.name == "A sort on disk"]
+    ['R23']
     """
 
     id: str

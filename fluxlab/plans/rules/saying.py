@@ -24,7 +24,7 @@ class Said:
 
     `wasted` is the share of the time that the fix could save at most. The time is the
     node's own, or `time_ms` where more than the node is at fault. A note asks for
-    nothing.
+    nothing. `weight` is for the rules to which the share of one execution says little.
     """
 
     sentence: str
@@ -35,6 +35,7 @@ class Said:
     fix: str | None = None
     is_note: bool = False
     time_ms: float | None = None
+    weight: Weight | None = None
 
 
 Look = Callable[[Seen], Said | None]
@@ -50,7 +51,7 @@ def rule(id: str, name: str, *, of_plan: bool = False) -> Callable[[Look], Rule]
                 return None
             time_ms = seen.node.own_time_ms if said.time_ms is None else said.time_ms
             share = share_of(seen, time_ms)
-            weight = _weight(share, time_ms if seen.plan.is_timed else None)
+            weight = said.weight or _weight(share, time_ms if seen.plan.is_timed else None)
             return Finding(
                 rule=id,
                 name=name,
@@ -86,6 +87,13 @@ def matters(seen: Seen) -> bool:
         return True
     own_ms = seen.node.own_time_ms
     return own_ms >= LEAST_TIME_MS or share_of(seen, own_ms) >= LEAST_SHARE
+
+
+def is_worth(seen: Seen, time_ms: float) -> bool:
+    """Whether a time is long enough for a word; yes where nothing was timed."""
+    if not seen.plan.is_timed:
+        return seen.plan.is_analyzed
+    return time_ms >= LEAST_TIME_MS or share_of(seen, time_ms) >= LEAST_SHARE
 
 
 def counted(number: float, word: str, words: str = "") -> str:

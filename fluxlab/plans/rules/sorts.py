@@ -1,29 +1,32 @@
-"""Rules on order and memory: sorts, limits, and what does not fit into work_mem."""
+"""Rules on order: sorts, the first few rows of many, and offsets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from fluxlab.plans.labels import Json
 from fluxlab.plans.plan import PlanNode
+from fluxlab.plans.rules.below import (
+    everybody,
+    inputs,
+    number_in,
+    scan_below,
+    terms_below,
+)
 from fluxlab.plans.rules.expressions import (
     EQUALITIES,
     FIXED,
-    Term,
     index_on,
     quoted,
     terms_of,
 )
 from fluxlab.plans.rules.rule import Rule, Seen
 from fluxlab.plans.rules.saying import (
-    LEAST_SHARE,
-    LEAST_TIME_MS,
     Said,
     counted,
+    is_worth,
     percent,
     rule,
-    share_of,
 )
 from fluxlab.plans.surroundings import KnownTable
 
@@ -35,22 +38,6 @@ TRAPPED_PER_ROW = 1_000
 LARGE_GROUP = 1_000
 #: Rows that OFFSET reads and throws away before they are worth a word.
 MANY_SKIPPED = 1_000
-#: More for one statement endangers the server: then the fix is another plan.
-MOST_WORK_MEM_MB = 1_024
-#: Memory of a row beside its columns: headers, and the free half of a growing array.
-ROW_OVERHEAD_BYTES = 72
-#: Two headers, alignment, and buckets, a power of two (ExecChooseHashTableSize).
-HASHED_OVERHEAD_BYTES = 56
-#: A group has an entry in a hash table and the state of its aggregates on top.
-GROUP_OVERHEAD_BYTES = 160
-#: Sizes are estimates, and a fix that misses by a few rows is none.
-MARGIN = 1.25
-BLOCK_BYTES = 8_192
-
-#: What hands rows up as they are, in whichever order.
-PASSING = ("Sort", "Incremental Sort", "Gather", "Gather Merge", "Materialize", "Memoize")
-#: Nodes whose spill has a rule of its own; a join's batches are its hash table's.
-_SPILLS_ELSEWHERE = ("Sort", "Incremental Sort", "Hash", "Hash Join", "Aggregate")
 _DIRECTION = re.compile(r" (?=(?:ASC|DESC|NULLS)\b)")
 
 
@@ -101,7 +88,7 @@ def _is_top_n(node: PlanNode) -> bool:
     """Whether a sort keeps the first few of at least a hundred times as many rows."""
     if node.kind != "Sort" or not node.is_executed:
         return False
-    methods = {facts.get("Sort Method") for facts in _everybody(node)}
+    methods = {facts.get("Sort Method") for facts in everybody(node)}
     read = inputs(node)[0].rows_kept
     return "top-N heapsort" in methods and read >= MANY_PER_ROW * max(1, node.rows_kept)
 
@@ -154,100 +141,6 @@ def _order_trap(seen: Seen) -> Said | None:
     )
 
 
-@rule("R23", "A sort on disk")
-def _sort_spill(seen: Seen) -> Said | None:
-    node = seen.node
-    sizes_kb = [
-        _number(facts, "Sort Space Used")
-        for facts in _everybody(node)
-        if facts.get("Sort Space Type") == "Disk"
-    ]
-    if node.kind != "Sort" or not sizes_kb:
-        return None
-    rows = inputs(node)[0].rows_kept
-    needed = max(sizes_kb) * 1024 + rows / max(1, node.loops) * ROW_OVERHEAD_BYTES
-    return Said(
-        f"{counted(rows, 'row')} did not fit into work_mem and were "
-        f"sorted through {sum(sizes_kb):,.0f} kB of temporary files.",
-        "Give this statement more work_mem. Each sort of each process may take that much, "
-        "so set it for a transaction, not for the server. Better still, sort fewer or "
-        "narrower rows, or read them in order from an index.",
-        {"disk_kb": sum(sizes_kb), "rows_sorted": rows},
-        wasted=1.0,
-        confidence="sure",
-        fix=work_mem(needed),
-    )
-
-
-@rule("R24", "A hash table on disk")
-def _hash_spill(seen: Seen) -> Said | None:
-    node = seen.node
-    batches, planned = node["Hash Batches"], node["Original Hash Batches"]
-    if node.kind != "Hash" or batches <= 1:
-        return None
-    join = seen.plan.parents[node.number]
-    # A parallel hash table is one, filled by all; the estimate is of each process.
-    is_shared = node.facts.get("Parallel Aware") is True
-    runs = node.loops / node.processes if is_shared else node.loops
-    rows = max(node.rows_kept, node.planned_rows * node.loops) / max(1.0, runs)
-    surprise = f", {planned:.0f} of them planned" if 0 < planned < batches else ""
-    return Said(
-        f"The hash table of {counted(node.rows_kept, 'row')} did not fit into memory: both "
-        f"sides of the join waited in temporary files, in {batches:.0f} batches{surprise}.",
-        "Give this statement more work_mem, or hash less: filter earlier, take fewer "
-        "columns. Where more batches were needed than planned, the row estimate is off; "
-        "correct that first.",
-        {"batches": batches, "planned_batches": planned, "rows_hashed": node.rows_kept},
-        wasted=1 - 1 / batches,
-        confidence="sure",
-        fix=work_mem(rows * (node["Plan Width"] + HASHED_OVERHEAD_BYTES)),
-        time_ms=join.own_time_ms + node.own_time_ms,
-    )
-
-
-@rule("R25", "Groups on disk")
-def _aggregate_spill(seen: Seen) -> Said | None:
-    node = seen.node
-    batches = max(_number(facts, "HashAgg Batches") for facts in _everybody(node))
-    disk_kb = sum(_number(facts, "Disk Usage") for facts in _everybody(node))
-    if node.kind != "Aggregate" or not (batches > 1 or disk_kb):
-        return None
-    groups = max(node.planned_rows, node.rows_kept / max(1, node.loops))
-    return Said(
-        f"{counted(node.rows_kept, 'group')} did not fit into memory: {disk_kb:,.0f} kB of "
-        "rows waited in temporary files for their turn.",
-        "Give this statement more work_mem, or group fewer rows. An index on the grouped "
-        "columns hands rows up in order, and groups are finished one after the other.",
-        {"disk_kb": disk_kb, "batches": batches, "groups": node.rows_kept},
-        wasted=1.0,
-        confidence="sure",
-        fix=work_mem(groups * (node["Plan Width"] + GROUP_OVERHEAD_BYTES)),
-    )
-
-
-@rule("R26", "Rows kept on disk")
-def _other_spill(seen: Seen) -> Said | None:
-    node = seen.node
-    if node.kind in _SPILLS_ELSEWHERE or node.spilled_blocks <= 0:
-        return None
-    size = node.spilled_blocks * BLOCK_BYTES
-    rows = max(one.rows_kept for one in (node, *inputs(node)))
-    less = (
-        "A WITH query written down whole may be larger than what is read of it: say NOT "
-        "MATERIALIZED, or filter inside it."
-        if node.kind == "CTE Scan"
-        else "Keep fewer or narrower rows."
-    )
-    return Said(
-        f"{node.label} keeps its rows in {counted(node.spilled_blocks, 'block')} of "
-        f"temporary files, {size / 2**20:,.1f} MB, because work_mem is smaller.",
-        f"{less} Otherwise give this statement more work_mem.",
-        {"spilled_blocks": node.spilled_blocks, "spilled_mb": size / 2**20},
-        wasted=1.0,
-        fix=work_mem(size + rows * ROW_OVERHEAD_BYTES),
-    )
-
-
 @rule("R36", "A large offset")
 def _large_offset(seen: Seen) -> Said | None:
     node = seen.node
@@ -268,56 +161,6 @@ def _large_offset(seen: Seen) -> Said | None:
         confidence="sure",
         time_ms=node.time_ms,
     )
-
-
-def is_worth(seen: Seen, time_ms: float) -> bool:
-    """Whether a time is long enough for a word; yes where nothing was timed."""
-    if not seen.plan.is_timed:
-        return seen.plan.is_analyzed
-    return time_ms >= LEAST_TIME_MS or share_of(seen, time_ms) >= LEAST_SHARE
-
-
-def work_mem(needed_bytes: float) -> str | None:
-    """Return the setting that holds so many bytes; None where it is more than is wise.
-
-    It is a power of two, as nobody can know it better. What is hashed may take
-    `hash_mem_multiplier` times as much, which is 1 before PostgreSQL 15.
-
-    >>> work_mem(50_000_000)
-    "set local work_mem = '64MB';"
-    """
-    megabytes = 4
-    while megabytes * 2**20 < needed_bytes * MARGIN:
-        megabytes *= 2
-    fits = megabytes <= MOST_WORK_MEM_MB
-    return f"set local work_mem = '{megabytes}MB';" if fits else None
-
-
-def inputs(node: PlanNode) -> tuple[PlanNode, ...]:
-    """Return the children whose rows a node takes: no InitPlan and no subplan."""
-    return tuple(
-        child
-        for child in node.children
-        if child.facts.get("Parent Relationship") not in ("InitPlan", "SubPlan")
-    )
-
-
-def way_down(node: PlanNode) -> tuple[PlanNode, ...]:
-    """Return the nodes from this one to the first that does more than pass rows on."""
-    is_passing = node.kind in PASSING and inputs(node)
-    return (node, *way_down(inputs(node)[0])) if is_passing else (node,)
-
-
-def scan_below(node: PlanNode) -> PlanNode | None:
-    """Return the scan of one table whose rows come up unchanged, if there is no more."""
-    last = way_down(node)[-1]
-    return last if last.relation and last.kind != "ModifyTable" else None
-
-
-def terms_below(scan: PlanNode) -> tuple[Term, ...]:
-    """Return what a scan tests, wherever it tests it."""
-    texts = (scan.text(name) for name in ("Index Cond", "Recheck Cond", "Filter"))
-    return tuple(term for text in texts for term in terms_of(text, scan.alias))
 
 
 def index_in_order(
@@ -372,36 +215,17 @@ def _reader(seen: Seen) -> PlanNode | None:
 def _groups(node: PlanNode) -> tuple[int, float]:
     """Return the groups of an incremental sort, and the most kB that one took on disk."""
     groups, disk_kb = 0.0, 0.0
-    for facts in _everybody(node):
+    for facts in everybody(node):
         for name in ("Full-sort Groups", "Pre-sorted Groups"):
             found = facts.get(name)
             if isinstance(found, Mapping):
-                groups += _number(found, "Group Count")
+                groups += number_in(found, "Group Count")
                 disk = found.get("Sort Space Disk")
                 disk = disk if isinstance(disk, Mapping) else {}
-                disk_kb = max(disk_kb, _number(disk, "Peak Sort Space Used"))
+                disk_kb = max(disk_kb, number_in(disk, "Peak Sort Space Used"))
     return round(groups), disk_kb
-
-
-def sum_of(node: PlanNode, name: str) -> float:
-    """Return a number of the leader and its workers together."""
-    return sum(_number(facts, name) for facts in _everybody(node))
-
-
-def _everybody(node: PlanNode) -> Iterator[Mapping[str, Json]]:
-    """Yield the facts of the leader, and of each worker that has some of its own."""
-    yield node.facts
-    workers = node.facts.get("Workers") or ()
-    if isinstance(workers, Sequence) and not isinstance(workers, str):
-        yield from (worker for worker in workers if isinstance(worker, Mapping))
-
-
-def _number(facts: Mapping[str, Json], name: str) -> float:
-    value = facts.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 RULES: tuple[Rule, ...] = (
     *(_avoidable_sort, _top_n_of_all, _long_groups, _order_trap, _large_offset),
-    *(_sort_spill, _hash_spill, _aggregate_spill, _other_spill),
 )

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from fluxlab.plans.findings import WEIGHTS, Finding
 from fluxlab.plans.plan import Plan
-from fluxlab.plans.rules import estimates, index_use, joins, scans, sorts, whole
+from fluxlab.plans.rules import (
+    estimates,
+    index_use,
+    joins,
+    planning,
+    scans,
+    sorts,
+    spills,
+    whole,
+    writes,
+)
 from fluxlab.plans.rules.rule import Rule, Seen
 from fluxlab.plans.surroundings import NOTHING_KNOWN, Surroundings
 
@@ -21,7 +31,10 @@ RULES: tuple[Rule, ...] = tuple(
             *estimates.RULES,
             *joins.RULES,
             *sorts.RULES,
+            *spills.RULES,
             *whole.RULES,
+            *planning.RULES,
+            *writes.RULES,
         ),
         key=lambda rule: rule.id,
     )
@@ -35,9 +48,17 @@ _SUPERSEDED = {"R07": "R22"}
 def find(plan: Plan, known: Surroundings = NOTHING_KNOWN) -> tuple[Finding, ...]:
     """Return the Findings of a plan, the one that could save most time first.
 
-    >>> from fluxlab.plans.reading import read_plan
-    >>> find(read_plan('[{"Plan": {"Node Type": "Result"}}]'))
-    ()
+    What is `known` beside the plan makes rules surer, and lets some more speak; see
+    `read_surroundings`.
+
+    >>> from fluxlab.plans import read_plan
+    >>> plan = read_plan('''
+    ...  Sort (actual time=90.000..99.000 rows=50000 loops=1)
+    ...    Sort Key: name
+    ...    Sort Method: external merge  Disk: 7112kB
+    ...    ->  Seq Scan on users (actual time=0.010..20.000 rows=50000 loops=1)''')
+    >>> [(finding.rule, finding.fix) for finding in find(plan)]
+    [('R23', "set local work_mem = '16MB';")]
     """
     found = [
         finding

@@ -10,12 +10,13 @@ from fluxlab.plans.rules.index_scans import (
     LEAST_BLOCKS,
     amount_of,
     blocks_per_row,
+    expects_blocks,
     filters_most,
     has_wrong_order,
     index_of,
     is_dear,
+    is_read_whole,
     is_skipping,
-    lacks_lead,
     searches_of,
     terms_in,
     what_it_reads,
@@ -48,6 +49,12 @@ MANY_DEAD = 0.2
 BITMAP_ENTRY_BYTES = 64
 #: Indexes that answer "perhaps", so that a recheck is their way to work.
 INEXACT = ("gin", "gist", "brin", "spgist", "bloom")
+
+_OR_READ_WHOLE = (
+    ". Or the index begins with a column that the condition does not name, and all of it "
+    "is read."
+)
+_OR_ANOTHER_INDEX = ", or the index has to begin with what is asked for."
 
 
 @rule("R12", "An index that leads to a large part of the table")
@@ -252,15 +259,18 @@ def _amplified(seen: Seen) -> Said | None:
     if not _is_amplified(seen) or _dead_share(seen) > MANY_DEAD:
         return None
     node = seen.node
+    # Nobody knows the index, and its price leaves open whether R08 is the reason.
+    is_unclear = index_of(seen) is None and expects_blocks(seen) is None
     return Said(
         f"{what_it_reads(seen)}, where a block or two for each would do: what it passes on "
-        "the way is mostly what nobody sees any more, or values stored outside the row.",
+        "the way is mostly what nobody sees any more, or values stored outside the row"
+        f"{_OR_READ_WHOLE if is_unclear else '.'}",
         "Deleted and updated rows stay in table and index until VACUUM: run it. Where it "
         "changes nothing, a transaction may be open since before, or long values are "
-        "fetched (TOAST). ANALYZE does not help.",
+        f"fetched (TOAST){_OR_ANOTHER_INDEX if is_unclear else '.'} ANALYZE does not help.",
         amount_of(seen),
         wasted=1 - min(1.0, node.rows_read / node.own_blocks),
-        confidence="possible" if seen.table else "likely",
+        confidence="possible" if seen.table or is_unclear else "likely",
         fix=f"vacuum {quoted(str(node.relation))};",
     )
 
@@ -295,7 +305,8 @@ def _is_amplified(seen: Seen) -> bool:
     is_counted = "Index Searches" in node.facts
     if not is_counted and any(term.operator == "= any" for term in terms_in(seen)):
         return False  # before 18 nobody says how often a list made it search
-    if lacks_lead(seen) or is_skipping(seen) or (is_dear(seen) and has_wrong_order(seen)):
+    is_explained = is_read_whole(seen) or is_skipping(seen)
+    if is_explained or (is_dear(seen) and has_wrong_order(seen)):
         return False
     return not terms_of(node.text("Filter")) or node.rows_removed <= node.rows_kept
 

@@ -1,1 +1,1 @@
-"""A plan as HTML, as terminal text and side by side with another; `words` is said by all."""
+"""A plan as HTML, as terminal text and beside another; `words` is said by all three."""

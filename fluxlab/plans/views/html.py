@@ -41,21 +41,20 @@ _CLOSED_SHARE = 0.05
 
 _MARKS: dict[Weight, str] = {"high": "◆", "medium": "◇", "low": "○", "note": "□"}
 
-#: Colours come from the page: the book's, JupyterLab's, or shades of the page's own ink,
-#: which are right on light and on dark paper. The house colours hold on both.
+#: Colours come from the book's page, or are shades of the page's own ink, which are right
+#: on light and on dark paper: JupyterLab's own greys leave too little contrast to the
+#: house colours. A class said three times outweighs JupyterLab's rules for what it shows.
 _STYLE = """<style>
 .flux-plan {
-  --plan-quiet: var(--flux-quiet, var(--jp-content-font-color2,
-    color-mix(in srgb, currentColor 70%, transparent)));
-  --plan-line: var(--flux-line, var(--jp-border-color2,
-    color-mix(in srgb, currentColor 25%, transparent)));
-  --plan-panel: var(--flux-panel, var(--jp-layout-color2,
-    color-mix(in srgb, currentColor 7%, transparent)));
+  --plan-quiet: var(--flux-quiet, color-mix(in srgb, currentColor 70%, transparent));
+  --plan-line: var(--flux-line, color-mix(in srgb, currentColor 25%, transparent));
+  --plan-panel: var(--flux-panel, color-mix(in srgb, currentColor 6%, transparent));
   --plan-after: var(--flux-after, #0072b2);
   --plan-worse: var(--flux-worse, #d55e00);
   --plan-before: var(--flux-before, #8a8f98);
   --plan-mono: var(--flux-mono, var(--jp-code-font-family, ui-monospace, monospace));
-  font-size: .95em; line-height: 1.45; overflow-wrap: anywhere; position: relative;
+  container-type: inline-size; font-size: .95em; line-height: 1.45;
+  overflow-wrap: anywhere; position: relative;
 }
 .flux-plan p { margin: .3em 0; max-width: 60em; }
 .flux-plan ul.plan-tree, .flux-plan .plan-tree ul, .flux-plan ul.plan-findings {
@@ -87,7 +86,10 @@ _STYLE = """<style>
 .flux-plan .plan-off { text-decoration: underline dotted var(--plan-worse) 2px; }
 .flux-plan .plan-facts { font-size: .88em; margin: 0 0 .2em 1.4em; }
 .flux-plan .plan-facts p { margin: 0; max-width: none; }
-.flux-plan code { font-family: var(--plan-mono); overflow-wrap: anywhere; }
+.flux-plan.flux-plan.flux-plan code {
+  background: none; border: 0; color: inherit; font-family: var(--plan-mono);
+  font-size: .94em; overflow-wrap: anywhere; padding: 0;
+}
 .flux-plan .plan-findings > li {
   border-left: .3em solid var(--plan-colour, var(--plan-before));
   background: var(--plan-panel); margin: .35em 0 .5em; padding: .3em .7em;
@@ -100,8 +102,8 @@ _STYLE = """<style>
   font-size: .85em; padding: 0 .35em; white-space: nowrap;
 }
 .flux-plan .plan-mark { color: var(--plan-colour, var(--plan-before)); }
-.flux-plan pre {
-  background: none; border: 1px solid var(--plan-line); margin: .3em 0;
+.flux-plan.flux-plan.flux-plan pre {
+  background: none; border: 1px solid var(--plan-line); color: inherit; margin: .3em 0;
   padding: .35em .6em; white-space: pre-wrap;
 }
 .flux-plan table { border-collapse: collapse; font-size: .9em; margin: .6em 0; }
@@ -115,7 +117,7 @@ _STYLE = """<style>
   clip-path: inset(50%); height: 1px; overflow: hidden; position: absolute; width: 1px;
   white-space: nowrap;
 }
-@media (max-width: 40em) {
+@container (max-width: 36em) {
   .flux-plan ul.plan-tree { padding-left: 0; }
   .flux-plan .plan-gutter { position: static; width: 6.5em; }
   .flux-plan .plan-share { width: 2.9em; }
@@ -149,7 +151,14 @@ def plan_html(plan: Plan, findings: Iterable[Finding] = ()) -> str:
 
 
 def finding_html(finding: Finding) -> str:
-    """Return a Finding that stands alone: its weight, what it says, and the fix."""
+    """Return a Finding that stands alone: its weight, what it says, and the fix.
+
+    >>> from fluxlab.plans import Finding
+    >>> shown = finding_html(Finding("R23", "A sort on disk", 2, "It did not fit.",
+    ...     "Give it more work_mem.", "high", "sure", fix="set local work_mem = '16MB';"))
+    >>> "It did not fit." in shown, "16MB" in shown
+    (True, True)
+    """
     place = f", node {finding.node}" if finding.node else ""
     return (
         f'<div class="flux-plan" role="group" aria-label="Finding{place}">{_STYLE}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from fluxlab.plans.diff import Change, NodePair, PlanDiff, depths
+from fluxlab.plans.differences import Change, NodePair, PlanDiff, depths
 from fluxlab.plans.plan import Plan, PlanNode
 from fluxlab.plans.views.terminal import name_of
 from fluxlab.plans.views.words import sentence, words_of
@@ -17,20 +17,21 @@ _DEEPEST_INDENT = 12
 
 _STYLE = """<style>
 .flux-diff {
-  --diff-quiet: var(--flux-quiet, var(--jp-content-font-color2,
-    color-mix(in srgb, currentColor 70%, transparent)));
-  --diff-line: var(--flux-line, var(--jp-border-color2,
-    color-mix(in srgb, currentColor 25%, transparent)));
-  --diff-panel: var(--flux-panel, var(--jp-layout-color2,
-    color-mix(in srgb, currentColor 7%, transparent)));
+  --diff-quiet: var(--flux-quiet, color-mix(in srgb, currentColor 70%, transparent));
+  --diff-line: var(--flux-line, color-mix(in srgb, currentColor 25%, transparent));
+  --diff-panel: var(--flux-panel, color-mix(in srgb, currentColor 6%, transparent));
   --diff-before: var(--flux-before, #8a8f98);
   --diff-after: var(--flux-after, #0072b2);
   --diff-mono: var(--flux-mono, var(--jp-code-font-family, ui-monospace, monospace));
-  font-size: .95em; line-height: 1.45; overflow-wrap: anywhere;
+  container-type: inline-size; font-size: .95em; line-height: 1.45;
+  overflow-wrap: anywhere;
 }
 .flux-diff p { margin: .3em 0; max-width: none; }
 .flux-diff .diff-said { font-weight: 600; }
-.flux-diff ol { list-style: none; margin: .6em 0 0; max-width: none; padding: 0; }
+/* Said so often, a class outweighs JupyterLab's rules for the lists that it shows. */
+.flux-diff.flux-diff.flux-diff.flux-diff ol {
+  list-style: none; margin: .6em 0 0; max-width: none; padding: 0;
+}
 .flux-diff .diff-grid {
   display: grid; gap: 0 1em; grid-template-columns: 6.5em minmax(0, 1fr) minmax(0, 1fr);
 }
@@ -41,7 +42,10 @@ _STYLE = """<style>
 .flux-diff .diff-side { padding-left: calc(var(--depth, 0) * .9em); }
 .flux-diff .diff-words { color: var(--diff-quiet); display: block; font-size: .9em; }
 .flux-diff .diff-what { font-size: .9em; grid-column: 2 / -1; margin-top: .15em; }
-.flux-diff code { font-family: var(--diff-mono); font-size: .9em; overflow-wrap: anywhere; }
+.flux-diff.flux-diff.flux-diff code {
+  background: none; border: 0; color: inherit; font-family: var(--diff-mono);
+  font-size: .94em; overflow-wrap: anywhere; padding: 0;
+}
 .flux-diff .diff-mark {
   display: inline-block; font-weight: 700; text-align: center; width: 1.2em;
 }
@@ -57,11 +61,11 @@ _STYLE = """<style>
   clip-path: inset(50%); height: 1px; overflow: hidden; position: absolute; width: 1px;
   white-space: nowrap;
 }
-@media (min-width: 48.01em) {
+@container (min-width: 44.01em) {
   .flux-diff .diff-state { clip-path: inset(50%); height: 1px; overflow: hidden;
     position: absolute; width: 1px; }
 }
-@media (max-width: 48em) {
+@container (max-width: 44em) {
   .flux-diff .diff-grid { grid-template-columns: minmax(0, 1fr); gap: .1em 0; }
   .flux-diff div.diff-grid { display: none; }
   .flux-diff .diff-what { grid-column: 1; }
@@ -74,7 +78,7 @@ _STYLE = """<style>
 def diff_html(found: PlanDiff) -> str:
     """Return both plans as one list: side by side on a wide page, else stacked.
 
-    >>> from fluxlab.plans.diff import diff
+    >>> from fluxlab.plans.differences import diff
     >>> from fluxlab.plans.reading import read_plan
     >>> plan = read_plan('{"Plan": {"Node Type": "Result"}}')
     >>> "The plans are the same." in diff_html(diff(plan, plan))
@@ -126,7 +130,7 @@ def _side(word: str, plan: Plan, node: PlanNode | None, depth: Mapping[int, int]
 def diff_text(found: PlanDiff) -> str:
     """Return the sentence, and one line per node and plan: same, changed, gone, new.
 
-    >>> from fluxlab.plans.diff import diff
+    >>> from fluxlab.plans.differences import diff
     >>> from fluxlab.plans.reading import read_plan
     >>> plan = read_plan('{"Plan": {"Node Type": "Result", "Plan Rows": 1}}')
     >>> print(diff_text(diff(plan, plan)))

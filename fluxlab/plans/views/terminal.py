@@ -87,6 +87,12 @@ def plan_tree(plan: Plan, findings: Iterable[Finding] = ()) -> RenderableType:
 
     The bar is the node's share of the time by itself, of the blocks where nothing was
     timed. Colour repeats what a word says; 80 columns are enough.
+
+    >>> from fluxlab.plans import read_plan
+    >>> plan = read_plan({"Plan": {"Node Type": "Result", "Plan Rows": 1}})
+    >>> Console(width=72).print(plan_tree(plan))
+    Not executed: shape and estimates only. The planner expects 1 row.
+    → Result  about 1 row
     """
     return _Tree(plan, of_nodes(findings), Scale.of(plan))
 

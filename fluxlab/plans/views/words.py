@@ -16,6 +16,8 @@ from fluxlab.plans.plan import Plan, PlanNode
 ESTIMATE_FACTOR = 10
 #: The slowest node is named in the summary from this share of the execution on.
 _NAMED_SHARE = 0.1
+#: They hand up a bitmap, and EXPLAIN always says that it held no rows.
+_UNCOUNTED = ("BitmapAnd", "BitmapOr")
 #: Nodes that hand a row up as soon as they have one, so that a Limit stops them early.
 _STREAMING = frozenset(
     (
@@ -44,6 +46,10 @@ class Total:
 
     `name` is None for the nodes that have none. Times are ms of the clock on the wall,
     blocks have 8 kB and are of the shared buffers, rows are totals over all loops.
+
+    >>> from fluxlab.plans import read_plan
+    >>> by_kind(read_plan({"Plan": {"Node Type": "Result"}}))[0].name
+    'Result'
     """
 
     name: str | None
@@ -77,12 +83,25 @@ def by_index(plan: Plan) -> tuple[Total, ...]:
 
     An index scan touches blocks of its index and of its table, which EXPLAIN does not
     tell apart. Nodes without an index come last, as one Total.
+
+    >>> from fluxlab.plans import read_plan
+    >>> scan = {"Node Type": "Index Scan", "Index Name": "users_pkey"}
+    >>> plan = read_plan({"Plan": {"Node Type": "Limit", "Plans": [scan]}})
+    >>> [(total.name, total.nodes) for total in by_index(plan)]
+    [('users_pkey', 1), (None, 1)]
     """
     return _totals(plan, lambda node: node.index, lambda node: True)
 
 
 def by_kind(plan: Plan) -> tuple[Total, ...]:
-    """Return one Total per node type, most time first; they sum to the plan."""
+    """Return one Total per node type, most time first; they sum to the plan.
+
+    >>> from fluxlab.plans import read_plan
+    >>> scan = {"Node Type": "Seq Scan", "Relation Name": "users"}
+    >>> plan = read_plan({"Plan": {"Node Type": "Append", "Plans": [scan, scan]}})
+    >>> [(total.name, total.nodes) for total in by_kind(plan)]
+    [('Append', 1), ('Seq Scan', 2)]
+    """
     return _totals(plan, lambda node: node.kind, lambda node: True)
 
 
@@ -208,7 +227,8 @@ def estimate_factor(node: PlanNode) -> float:
 
     Both count as at least one row, as the planner does. 1 where nothing can be compared.
     """
-    if not node.is_executed or "Plan Rows" not in node.facts:
+    is_uncounted = node.kind in _UNCOUNTED or "Plan Rows" not in node.facts
+    if not node.is_executed or is_uncounted:
         return 1.0
     return max(node["Actual Rows"], 1.0) / max(node.planned_rows, 1.0)
 

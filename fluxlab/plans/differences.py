@@ -1,6 +1,6 @@
 """What changed between two Plans of one statement: node by node, and in a sentence.
 
-`alignment` finds the pairs; `diff_view` draws them.
+`alignment` finds the pairs; `views.side_by_side` draws them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ class NodePair:
     """A node of each plan that do the same work; None where a plan has none.
 
     `differences` say in words what changed from before to after, beside the label.
+
+    >>> from fluxlab.plans import read_plan
+    >>> limit, bare = ({"Node Type": one} for one in ("Limit", "Result"))
+    >>> pairs = diff(read_plan({"Plan": {**limit, "Plans": [bare]}}),
+    ...     read_plan({"Plan": bare})).pairs
+    >>> [(pair.change, pair.before.label) for pair in pairs]
+    [('gone', 'Limit'), ('same', 'Result')]
     """
 
     change: Change
@@ -39,7 +46,14 @@ class NodePair:
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """A line of the table of both plans: labels with their depth, and what changed."""
+    """A line of the table of both plans: labels with their depth, and what changed.
+
+    >>> from fluxlab.plans import read_plan
+    >>> plan = read_plan({"Plan": {"Node Type": "Result"}})
+    >>> diff(plan, plan).rows[0]  # doctest: +NORMALIZE_WHITESPACE
+    DiffRow(change='same', before='Result', before_depth=0, after='Result',
+        after_depth=0, words='')
+    """
 
     change: Change
     before: str
@@ -51,7 +65,14 @@ class DiffRow:
 
 @dataclass(frozen=True, slots=True)
 class PlanDiff:
-    """Two Plans and their nodes in pairs, in the order of a reader of both."""
+    """Two Plans and their nodes in pairs, in the order of a reader of both.
+
+    >>> from fluxlab.plans import read_plan
+    >>> found = diff(*(read_plan({"Plan": {"Node Type": "Seq Scan", "Filter": test}})
+    ...     for test in ("(id = 1)", "(id = 2)")))
+    >>> found.has_same_shape, found.sentence
+    (True, 'Seq Scan tests something else.')
+    """
 
     before: Plan
     after: Plan
