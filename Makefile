@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement bench-plans lock clean
+.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement bench-plans bench-scale lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,7 @@ test: $(READY)   ## the whole suite, on real servers
 	@$(BIN)/python -m pytest
 
 lab: $(READY)    ## JupyterLab on chapter 00
+	@$(BIN)/jupyter trust notebooks/*.ipynb >/dev/null
 	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 lint: $(READY)   ## ruff and mypy
@@ -51,6 +52,9 @@ bench-agreement: $(READY) ## two standard runs of the same lab: do their words a
 bench-plans: $(READY) ## reading, judging and drawing plans of up to 500 nodes
 	@$(BIN)/python benchmarks/bench_plans.py
 	@$(BIN)/python benchmarks/bench_view.py
+
+bench-scale: $(READY) ## ten statements with and without their indexes, at four sizes
+	@$(BIN)/python benchmarks/bench_scale.py
 
 lock:            ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

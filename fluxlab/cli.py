@@ -1,4 +1,4 @@
-"""The commands: up, status, down, run, queries, sql, psql, book, site, picture.
+"""The commands: up, status, down, run, queries, sql, psql, explain, audit, monitor, book …
 
 The only module that prints. Every failure is one sentence and what to do, exit code 1;
 Ctrl-C leaves what is measured and exits with 130.
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fluxlab import explain_command
+from fluxlab import explain_command, monitor_command
 from fluxlab.errors import FluxlabError
 from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
 from fluxlab.terminal import Reporter
@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
             explain_command.run,
             "Read a plan, or explain a statement, and say what is wrong with it.",
         )
+    )
+    monitor_command.add_options(
+        add("monitor", monitor_command.run, "Show what a server does now, until Ctrl-C.")
     )
     add("book", _book, "Execute the chapters into notebooks/, where they are committed.")
     add("picture", _picture, "Draw the README's picture from the run measured last.")

@@ -25,6 +25,7 @@ from fluxlab.book.judges import judge_all
 from fluxlab.book.ledger import Ledger, read_sections
 from fluxlab.dataset.load import Dataset, build_template
 from fluxlab.errors import FluxlabError
+from fluxlab.index_lab import MIGRATION, IndexLab
 from fluxlab.indexes.catalog import Catalog, read_catalog
 from fluxlab.indexes.states import (
     DATABASES,
@@ -50,7 +51,6 @@ from fluxlab.workload.query import Query, Workload
 from fluxlab.workload.scaling import Scaling
 from fluxlab.workload.store import Regime, Run, State, Store
 
-MIGRATION = "005_performance_optimization_indexes.sql"
 #: The two sides of the A/A run: the baseline under another name, and its copy.
 CONTROL = ("control", "control copy")
 
@@ -169,6 +169,11 @@ class Lab:
         modes: tuple[Regime, Regime] = ("custom", "generic")
         custom, generic = (self.run("sprint11", mode) for mode in modes)
         return compare_runs(custom, generic, self.compare_control().floors)
+
+    @cached_property
+    def indexes(self) -> IndexLab:
+        """Every index by itself: what it helps, what it costs, keep or drop."""
+        return IndexLab(self)
 
     @cached_property
     def evidence(self) -> Evidence:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 
@@ -346,7 +346,8 @@ def _bench(
             evict = _emptier(stack.enter_context(maintenance(lab.server)))
         placement = stack.enter_context(placed(backends, is_ours=is_ours))
         is_control = experiment.states[0].name in CONTROL
-        yield Bench(probes[0], probes[1], budget, placement, evict, is_control, time_spent)
+        bench = Bench(probes[0], probes[1], budget, placement, evict, is_control)
+        yield replace(bench, time_spent=time_spent)
 
 
 @contextmanager

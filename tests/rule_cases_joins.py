@@ -37,6 +37,15 @@ SMALL = """
     vacuum (analyze) tasks;
     vacuum (analyze) notes;
 """
+#: Twenty tasks, and very many notes that nothing leads to.
+FEW_TASKS = """
+    create table tasks (id int, status text);
+    insert into tasks select n, 'open' from generate_series(1, 20) as n;
+    create table notes (id int, task_id int, body text);
+    insert into notes select n, n % 5000, md5(n::text) from generate_series(1, 50000) as n;
+    vacuum (analyze) tasks;
+    vacuum (analyze) notes;
+"""
 #: Every postal code lies in one city, which the planner does not know.
 ADDRESSES = """
     create table addresses (id int, city int, code int);
@@ -113,6 +122,26 @@ CASES = (
         right="create index on notes (task_id)",
         wrong="create index on tasks (id)",
         has_fix=True,
+    ),
+    Case(
+        "R57",
+        "reads all notes to find those of twenty tasks",
+        FEW_TASKS,
+        "select notes.body from tasks join notes on notes.task_id = tasks.id",
+        right="create index on notes (task_id)",
+        wrong="create index on tasks (id)",
+        has_fix=True,
+    ),
+    Case(
+        "R57",
+        "reads all notes to find tasks without any",
+        FEW_TASKS,
+        """select id from tasks
+        where not exists (select from notes where notes.task_id = tasks.id)""",
+        right="create index on notes (task_id)",
+        wrong="create index on tasks (id)",
+        has_fix=True,
+        is_pasted=True,
     ),
     Case(
         "R32",

@@ -263,8 +263,11 @@ def test_magics_prices_and_code_with_dollars_break_no_rule(tmp_path: Path) -> No
 def test_the_book_has_its_chapters_and_each_keeps_the_house_rules() -> None:
     book = chapters(ROOT)
 
-    assert len(book) >= 3
-    assert [chapter.number for chapter in book] == list(range(len(book)))
+    numbers = [chapter.number for chapter in book]
+    # No two have the same number; the last, on how we measured, is found by its own.
+    assert numbers[:5] == [0, 1, 2, 3, 4]
+    assert numbers == sorted(set(numbers))
+    assert book[-1].name == "14_how_we_measured"
     assert [rule for chapter in book for rule in broken_rules(chapter)] == []
 
 

@@ -139,11 +139,15 @@ def read_distinct_values(
 def ask_all(
     connection: psycopg.Connection, claims: Iterable[Claim], directory: Path
 ) -> dict[str, Answer]:
-    """Run the report's monitoring statements word for word, and ours; read-only."""
-    asked = {
-        claim.id: claim.quote for claim in claims if isinstance(claim, MonitoringClaim)
-    }
-    ours = {path.stem: path.read_text() for path in sorted(directory.glob("*.sql"))}
+    """Run the report's monitoring statements word for word, and ours; read-only.
+
+    Ours are the files that a claim names and the setting of the slow log; what else
+    stands in the directory is for `fluxlab monitor`.
+    """
+    made = [claim for claim in claims if isinstance(claim, MonitoringClaim)]
+    asked = {claim.id: claim.quote for claim in made}
+    stems = sorted({claim.corrected for claim in made} | {"slow_log"})
+    ours = {stem: (directory / f"{stem}.sql").read_text() for stem in stems}
     return {name: ask(connection, text) for name, text in (asked | ours).items()}
 
 

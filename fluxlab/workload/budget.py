@@ -12,7 +12,8 @@ BLOCK_MS = 5.0
 _SELF_WARMING_MS = 100.0
 #: Two rounds leave Student's t one degree of freedom, and no effect is large enough.
 LEAST_ROUNDS = 3
-_LONG_ROUND_MS = 1_000.0
+#: The first look of a trial of an index, as a share of that at the whole sprint.
+_TRIAL_SHARE = 0.45
 
 Control = Literal["all", "one of each", "one of every second"]
 
@@ -24,6 +25,7 @@ class Budget:
     The first look at every pair is always taken, of about `first_ms` each; what is left
     of `seconds` goes where it can still change a verdict. Statements slower than
     `slow_ms` have no part in the A/A run, with cold buffers and among generic plans.
+    A round of `long_round_ms` and more is taken once only, where the first look is short.
     One that `is_frugal` hardly times what the plans have settled. `control` says what
     is measured against itself: every class of each Query, one class of each, or one
     of every second.
@@ -36,6 +38,7 @@ class Budget:
     looked_rounds: int = 8
     timeout_ms: int = 10_000
     slow_ms: float = math.inf
+    long_round_ms: float = 1_000.0
     is_frugal: bool = False
     control: Control = "all"
     has_every_regime: bool = True
@@ -50,11 +53,23 @@ class Budget:
         decide, unless a claim of the report rests on it.
         """
         fitting = min(self.looked_rounds, int(self.first_ms / round_ms))
-        if round_ms > _LONG_ROUND_MS and not is_claimed:
+        if round_ms > self.long_round_ms and not is_claimed:
             return max(1, fitting)
         if is_settled and self.is_frugal:
             return 2
         return max(LEAST_ROUNDS, fitting)
+
+    def of_trials(self) -> Budget:
+        """Return the Budget of the trials of single indexes: many, and each brief.
+
+        What is slow without an index reads so many more blocks that one look is enough.
+        """
+        return replace(
+            self,
+            first_ms=self.first_ms * _TRIAL_SHARE,
+            looked_rounds=max(LEAST_ROUNDS, self.looked_rounds - 1),
+            long_round_ms=self.long_round_ms / 5,
+        )
 
 
 def executions_of(likely_ms: float) -> int:

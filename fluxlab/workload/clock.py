@@ -25,6 +25,12 @@ from fluxlab.workload.sample import Block
 #: SQLSTATE query_canceled: the statement timeout struck.
 _CANCELED = b"57014"
 _STATEMENT = b"fluxlab_call"
+#: What opens and undoes an execution: a transaction, or a part of one that is open.
+_TRANSACTION = b"begin", b"rollback"
+_SAVEPOINT = (
+    b"savepoint fluxlab_call",
+    b"rollback to savepoint fluxlab_call; release savepoint fluxlab_call",
+)
 PINNED = "backends on one core, client on another"
 NOT_PINNED = "not pinned"
 
@@ -35,8 +41,9 @@ class Call:
     It speaks to libpq directly, so that the making of Python objects is no part of a
     latency. Unless `is_prepared` the statement is parsed and planned each time, as an
     unprepared statement of the application is. `before_each` runs off the clock. A
-    write is rolled back, off the clock as well. `waited_s` grows by all the time that
-    the server was waited for.
+    write is rolled back, off the clock as well. With `is_nested` a transaction is open
+    that must survive: each block of reads has a savepoint, each write one of its own.
+    `waited_s` grows by all the time that the server was waited for.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class Call:
         parameters: ParameterSet,
         *,
         is_prepared: bool = False,
+        is_nested: bool = False,
         before_each: Callable[[], None] | None = None,
     ) -> None:
         self._libpq = connection.pgconn
@@ -59,6 +67,8 @@ class Call:
         self._before_each = before_each
         self._cpu = CpuClock(connection.info.backend_pid)
         self.waited_s = 0.0
+        self._opening, self._undoing = _SAVEPOINT if is_nested else _TRANSACTION
+        self._is_nested = is_nested
         self._is_prepared = is_prepared
         if is_prepared:
             # Of the Call before; an error when there was none.
@@ -68,16 +78,30 @@ class Call:
     def block(self, executions: int) -> Block:
         """Execute several times in one go; return the latencies and the CPU time each."""
         times, cpu_ns = [], 0
-        for _ in range(executions):
-            time_ms, spent_ns = self._once()
-            times.append(time_ms)
-            cpu_ns += spent_ns
+        with self._saved():
+            for _ in range(executions):
+                time_ms, spent_ns = self._once()
+                times.append(time_ms)
+                cpu_ns += spent_ns
         cpu_ms = cpu_ns / 1e6 / executions if self._cpu.runs else None
         return Block(tuple(times), cpu_ms)
 
     def time_ms(self) -> float:
         """Execute once and return the milliseconds of the client's clock."""
-        return self._once()[0]
+        with self._saved():
+            return self._once()[0]
+
+    @contextmanager
+    def _saved(self) -> Iterator[None]:
+        """Keep the transaction around reads alive: one that is cut off aborts it."""
+        if not self._is_nested or self._query.is_write:
+            yield
+            return
+        self._libpq.exec_(self._opening)
+        try:
+            yield
+        finally:
+            self._libpq.exec_(self._undoing)
 
     def _once(self) -> tuple[float, int]:
         start = time.perf_counter()
@@ -85,11 +109,11 @@ class Call:
             if self._before_each:
                 self._before_each()
             if self._query.is_write:
-                self._libpq.exec_(b"begin")
+                self._libpq.exec_(self._opening)
             return self._execute()
         finally:
             if self._query.is_write:
-                self._libpq.exec_(b"rollback")
+                self._libpq.exec_(self._undoing)
             self.waited_s += time.perf_counter() - start
 
     def _execute(self) -> tuple[float, int]:
@@ -118,6 +142,9 @@ class Call:
                 f"{self._query.name} failed: {result.get_error_message()}.",
                 "Run `fluxlab run` again; what was measured before is kept.",
             )
+        if self._is_nested:
+            self._libpq.exec_(self._undoing)
+            self._libpq.exec_(self._opening)
 
 
 class CpuClock:

@@ -85,7 +85,9 @@ class Bench:
     """Two states on the bench, measured against each other.
 
     `empty_buffers` is called before each execution in the regime *cold*. In the A/A run
-    (`is_control`) the plans are the same by design and settle nothing.
+    (`is_control`) the plans are the same by design and settle nothing. With `is_nested`
+    the connections are inside transactions that have to stay as they are, because
+    indexes are hidden there.
     """
 
     before: Probe
@@ -94,6 +96,7 @@ class Bench:
     placement: str = NOT_PINNED
     empty_buffers: Callable[[], None] | None = None
     is_control: bool = False
+    is_nested: bool = False
     time_spent: TimeSpent = field(default_factory=TimeSpent)
 
     @property
@@ -255,6 +258,7 @@ def _calls(
                 query,
                 parameters,
                 is_prepared=probe.state.regime in ("custom", "generic"),
+                is_nested=bench.is_nested,
                 before_each=bench.empty_buffers,
             )
         )
@@ -308,7 +312,7 @@ def _explain(
         bench.empty_buffers()
     start = time.perf_counter()
     try:
-        with _rolled_back(connection, query):
+        with _undone(connection, bench, query):
             text = explained(connection, query.statement, parameters.values, analyze=True)
         return text, False
     except psycopg.errors.QueryCanceled:
@@ -328,7 +332,9 @@ def _tidy(bench: Bench, query: Query, pair: Sequence[Measurement]) -> None:
 
     A write that was cut off has no count of its records, and left some as well.
     """
-    if not query.is_write or not any(
+    if bench.is_nested or not query.is_write:
+        return  # VACUUM runs in no transaction
+    if not any(
         one.plan.wal_records * one.sample.executions > _BULK_WAL_RECORDS
         or not one.plan.is_analyzed
         for one in pair
@@ -343,7 +349,12 @@ def _tidy(bench: Bench, query: Query, pair: Sequence[Measurement]) -> None:
 
 
 @contextmanager
-def _rolled_back(connection: psycopg.Connection, query: Query) -> Iterator[None]:
+def _undone(connection: psycopg.Connection, bench: Bench, query: Query) -> Iterator[None]:
+    """Undo what is done in the block; what is open around it stays open."""
+    if bench.is_nested:
+        with connection.transaction(force_rollback=True):
+            yield
+        return
     if not query.is_write:
         yield
         return

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import sqlalchemy as sa
@@ -151,13 +151,8 @@ class Store:
     """The file behind all Runs; safe to kill, safe to open twice."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _set_aside(path)
-        self._engine = sa.create_engine(f"sqlite:///{path}")
-        sa.event.listen(self._engine, "connect", _be_durable_and_quick)
+        self._engine = open_file(path)
         _METADATA.create_all(self._engine)
-        with self._engine.begin() as connection:
-            connection.exec_driver_sql(f"pragma user_version = {_LAYOUT}")
         self._numbers: dict[State, int] = {}
 
     def _number(self, state: State) -> int:
@@ -220,18 +215,9 @@ class Store:
         rows = [
             {
                 "state_id": self._number(state),
-                "query_fingerprint": one.query_fingerprint,
-                "parameters_fingerprint": one.parameters_fingerprint,
-                "query": one.query,
-                "of_class": one.of_class,
-                "parameters": one.parameters,
-                "blocks": _blocks_text(one.sample),
-                "timeout_ms": one.sample.timeout_ms,
                 "is_censored": one.sample.is_censored,
-                "plan": zlib.compress(one.plan_text.encode()),
-                "placement": one.placement,
-                "seconds": one.seconds,
                 "measured_at": measured_at,
+                **as_row(one),
             }
             for state, one in pairs
         ]
@@ -258,7 +244,7 @@ class Store:
             .order_by(sa.literal_column("measurement.rowid"))
         )
         with self._engine.connect() as connection:
-            every = [_measurement(row) for row in connection.execute(select)]
+            every = [read_row(row._asdict()) for row in connection.execute(select)]
         latest = {
             (one.query, one.of_class): one
             for one in every
@@ -269,6 +255,17 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._engine.dispose()
+
+
+def open_file(path: Path) -> sa.Engine:
+    """Open the file of all results; make it where it is missing, set an old one aside."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _set_aside(path)
+    engine = sa.create_engine(f"sqlite:///{path}")
+    sa.event.listen(engine, "connect", _be_durable_and_quick)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"pragma user_version = {_LAYOUT}")
+    return engine
 
 
 def _blocks_text(sample: Sample) -> str:
@@ -311,8 +308,24 @@ def _is(state: State) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _measurement(row: sa.Row[tuple[object, ...]]) -> Measurement:
-    named = row._mapping
+def as_row(one: Measurement) -> dict[str, object]:
+    """Return a Measurement as the columns of a table; `read_row` is its inverse."""
+    return {
+        "query_fingerprint": one.query_fingerprint,
+        "parameters_fingerprint": one.parameters_fingerprint,
+        "query": one.query,
+        "of_class": one.of_class,
+        "parameters": one.parameters,
+        "blocks": _blocks_text(one.sample),
+        "timeout_ms": one.sample.timeout_ms,
+        "plan": zlib.compress(one.plan_text.encode()),
+        "placement": one.placement,
+        "seconds": one.seconds,
+    }
+
+
+def read_row(named: Mapping[str, Any]) -> Measurement:
+    """Return the Measurement in the columns of a row."""
     return Measurement(
         query=named["query"],
         of_class=named["of_class"],

@@ -17,7 +17,6 @@ from fluxlab.errors import FluxlabError
 from fluxlab.plans.explain import explain
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
-from fluxlab.workload.budget import BLOCK_MS, executions_of
 from fluxlab.workload.change import Change
 from fluxlab.workload.clock import PINNED, Call, placed
 from fluxlab.workload.compare import Comparison
@@ -25,6 +24,7 @@ from fluxlab.workload.parameters import ParameterSet
 from fluxlab.workload.query import Query
 from fluxlab.workload.sample import Sample
 from fluxlab.workload.stats import Speedup, compare
+from fluxlab.workload.turns import in_blocks
 
 #: A Query and the values it is asked with.
 Asked = tuple[Query, ParameterSet]
@@ -114,7 +114,7 @@ def placement(
                 done = stack.enter_context(placed(two, is_ours=is_ours))
                 if is_asked_for and done != PINNED:
                     continue
-                before, after = _in_blocks(_calls(two, asked), rounds)
+                before, after = in_blocks(_calls(two, asked), rounds)
                 ratios[is_asked_for].append(compare(before, after).ratio)
     return Placement(asked[0].name, tuple(ratios[False]), tuple(ratios[True]))
 
@@ -165,7 +165,7 @@ def alternation(
         two = [stack.enter_context(connect(server, name)) for name in databases]
         stack.enter_context(placed(two, is_ours=server.is_ours))
         calls = _calls(two, asked)
-        blocks = _in_blocks(calls, rounds, executions=5)
+        blocks = in_blocks(calls, rounds, executions=5)
         strict = _strictly(calls, rounds * 5)
     query, parameters = asked
     return Alternation(
@@ -201,7 +201,7 @@ def _explain_clock(
     explained_query = replace(query, statement=f"explain (analyze) {query.statement}")
     bare = Call(connection, query, parameters)
     explained = Call(connection, explained_query, parameters)
-    samples = _in_blocks((bare, explained), rounds, executions=5)
+    samples = in_blocks((bare, explained), rounds, executions=5)
     times = []
     for _ in range(rounds):
         with connection.transaction(force_rollback=True):
@@ -221,20 +221,6 @@ def _calls(connections: Sequence[psycopg.Connection], asked: Asked) -> tuple[Cal
     for call in (one, other):
         call.block(_WARMING)
     return one, other
-
-
-def _in_blocks(
-    calls: tuple[Call, Call], rounds: int, executions: int | None = None
-) -> tuple[Sample, Sample]:
-    """Take rounds of blocks, A B B A, each after one execution that is discarded."""
-    likely_ms = min(call.time_ms() for call in calls for _ in range(3))
-    count = executions or executions_of(min(likely_ms, BLOCK_MS))
-    samples = [Sample(()), Sample(())]
-    for number in range(rounds):
-        for side in (0, 1) if number % 2 == 0 else (1, 0):
-            calls[side].time_ms()
-            samples[side] = samples[side].joined([calls[side].block(count)])
-    return samples[0], samples[1]
 
 
 def _strictly(calls: tuple[Call, Call], rounds: int) -> tuple[Sample, Sample]:

@@ -37,6 +37,7 @@ def _misjudged(seen: Seen) -> Said | None:
         confidence="sure" if seen.table and is_old else "likely",
         fix=analyze(node) if node.relation and is_old else None,
         time_ms=_stake_ms(seen),
+        weight=None if _chose_something(seen) else "low",
     )
 
 
@@ -54,6 +55,7 @@ def _correlated(seen: Seen) -> Said | None:
         confidence="likely" if seen.table else "possible",
         fix=_statistics(node, columns),
         time_ms=_stake_ms(seen),
+        weight=None if _chose_something(seen) else "low",
     )
 
 
@@ -152,11 +154,36 @@ def _may_stop(plan: Plan, node: PlanNode) -> bool:
 def _is_to_blame(seen: Seen) -> bool:
     """Whether an estimate goes wrong here: at a scan or join, with all below it right."""
     node = seen.node
-    is_judged = node.relation or node.kind in (*JOINS, "Function Scan")
+    is_source = node.relation or node.kind in (*JOINS, "Function Scan")
+    is_judged = is_source or _are_groups(node)
     if not (is_judged and _is_far_off(seen.plan, node) and is_worth(seen, _stake_ms(seen))):
         return False
     below = (one for child in node.children for one in child.walk())
     return not any(_is_far_off(seen.plan, one) for one in below)
+
+
+def _chose_something(seen: Seen) -> bool:
+    """Whether a join, or what is kept in memory, was chosen for an estimate.
+
+    An estimate that nothing depended on is wrong, and harmless in this plan.
+    """
+    path = [seen.node]
+    for above in nodes_above(seen):
+        if path[-1] not in inputs(above):
+            break
+        path.append(above)
+    is_joined = any(one.kind in JOINS for one in path[1:])
+    return is_joined or _are_groups(seen.node) or any(one.own.spilled for one in path)
+
+
+def _are_groups(node: PlanNode) -> bool:
+    """Whether an aggregate sorted, or made ready to spill, for groups that did not come."""
+    if node.kind != "Aggregate" or node.facts.get("Partial Mode", "Simple") != "Simple":
+        return False
+    # What HAVING throws away was a group as well.
+    is_off = node.planned_rows >= FAR_OFF * max(1, node.rows_read)
+    is_sorted = node.text("Strategy") == "Sorted" and inputs(node)[0].kind == "Sort"
+    return is_off and (is_sorted or node["Planned Partitions"] > 0)
 
 
 def _stake_ms(seen: Seen) -> float:

@@ -82,6 +82,8 @@ def _inefficient(seen: Seen) -> Said | None:
         wasted=share,
         confidence="sure" if seen.table else "likely",
         fix=_with_filter(node.relation, plain_in(seen, condition), added),
+        # The index below a bitmap found what is thrown away.
+        time_ms=node.time_ms if node.kind == "Bitmap Heap Scan" else None,
     )
 
 

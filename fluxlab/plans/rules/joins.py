@@ -5,7 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rules.below import inputs, scan_below, sum_of, terms_below, way_down
+from fluxlab.plans.rules.below import (
+    PASSING,
+    inputs,
+    scan_below,
+    sum_of,
+    terms_below,
+    way_down,
+)
 from fluxlab.plans.rules.estimates import (
     FAR_OFF,
     FEW_ROWS,
@@ -18,10 +25,12 @@ from fluxlab.plans.rules.estimates import (
     nodes_above,
 )
 from fluxlab.plans.rules.expressions import EQUALITIES, FIXED, index_on, terms_of
+from fluxlab.plans.rules.filters import LEAST_REMOVED, SELECTIVE
 from fluxlab.plans.rules.rule import Rule, Seen
 from fluxlab.plans.rules.saying import Said, counted, is_worth, percent, rule, share_of
 from fluxlab.plans.rules.sorts import index_in_order
 from fluxlab.plans.rules.spills import work_mem
+from fluxlab.plans.surroundings import KnownTable
 
 MANY_LOOPS = 1_000
 #: A part of the plan that takes less is not worth another way of joining.
@@ -31,7 +40,8 @@ SMALL_TABLE = 100
 FEW_HITS = 0.2
 WASTED_PER_ROW = 10
 MANY_SUBPLANS = 100
-#: Subqueries that find their rows by an index are cheap until there are so many.
+_KEEPING_INNER = ("Right", "Right Anti", "Full")
+#: What finds its rows by an index is cheap until there are so many rounds.
 MANY_LOOKUPS = 10_000
 
 
@@ -40,11 +50,18 @@ def _rescan(seen: Seen) -> Said | None:
     node, join = seen.node, seen.plan.parents.get(seen.node.number)
     if join is None or join.kind != "Nested Loop" or node.role != "Inner":
         return None
-    if node.kind == "Materialize" or node.loops < MANY_LOOPS or is_surprised(join):
-        return None
-    if any(map(_is_whole_scan, node.walk())) or not _is_large(seen, node.time_ms):
-        return None
     outer = inputs(join)[0]
+    is_planned = factor_of(outer) < FAR_OFF
+    if node.kind == "Materialize" or is_surprised(join) or "Plan Rows" not in outer.facts:
+        return None
+    # A thousand lookups that were planned are seldom worse than reading all of a table.
+    rounds = (inputs(node)[0] if node.kind == "Memoize" else node).loops
+    if rounds < (MANY_LOOKUPS if is_planned else MANY_LOOPS) * node.processes:
+        return None
+    # EXPLAIN rounds the time of a round to a microsecond, and there are very many.
+    time_ms = max(node.time_ms, join.time_ms - outer.time_ms)
+    if any(map(_is_whole_scan, node.walk())) or not _is_large(seen, time_ms):
+        return None
     return Said(
         f"{node.label} runs {node.loops:,} times, once for each row of {name_of(outer)}, "
         f"and returns {counted(node.rows_kept, 'row')} in all from {node.blocks:,} blocks.",
@@ -52,9 +69,9 @@ def _rescan(seen: Seen) -> Said | None:
         "correct that estimate; else only fewer outer rows help. A wider index does not.",
         {"loops": node.loops, "rows": node.rows_kept, "blocks": node.blocks},
         wasted=1 - 1 / node.loops,
-        confidence="likely" if factor_of(outer) >= FAR_OFF else "possible",
+        confidence="possible" if is_planned else "likely",
         fix=better_estimate(seen, outer),
-        time_ms=node.time_ms,
+        time_ms=time_ms,
     )
 
 
@@ -95,6 +112,68 @@ def _joining_index(scan: PlanNode, condition: str | None = None) -> str | None:
     terms = [one for one in found if one.operator in EQUALITIES | FIXED and one.key]
     is_joining = scan.relation and any(one.operator == "=" for one in terms)
     return index_on(str(scan.relation), terms) if is_joining else None
+
+
+@rule("R57", "A whole table read to join a few rows")
+def _unindexed_join(seen: Seen) -> Said | None:
+    node, way = seen.node, _way_to_join(seen)
+    if not way or not _finds_few_partners(node, way):
+        return None
+    *_, below, join = (node, *way)
+    others = next(one for one in inputs(join) if one is not below)
+    fix = _joining_index(node, join.text("Hash Cond") or join.text("Merge Cond"))
+    time_ms = sum(one.own_time_ms for one in (node, *way))
+    if fix is None or _is_indexed(seen.table, fix) or not is_worth(seen, time_ms):
+        return None
+    return Said(
+        f"All {counted(node.rows_read, 'row')} of {node.relation} are read to be joined "
+        f"with {counted(others.rows_kept, 'row')}, and {join.rows_kept:,} come out.",
+        "With an index on its joining column only the partners are read. One on the other "
+        "table does not help, nor does more memory. Not where the other side is often "
+        "large: then reading all is right.",
+        {
+            "rows_read": node.rows_read,
+            "rows_of_other_side": others.rows_kept,
+            "rows_joined": join.rows_kept,
+        },
+        wasted=1 - join.rows_kept / max(1, node.rows_read),
+        confidence="sure" if seen.table else "likely",
+        fix=fix,
+        time_ms=time_ms,
+    )
+
+
+def _way_to_join(seen: Seen) -> tuple[PlanNode, ...]:
+    """Return the nodes above a whole scan up to the join that takes its rows, if any."""
+    node, way = seen.node, []
+    if node.kind != "Seq Scan" or node.loops != node.processes or "Filter" in node.facts:
+        return ()
+    for below, above in pairwise((node, *nodes_above(seen))):
+        if below not in inputs(above):
+            return ()
+        way.append(above)
+        if above.kind in ("Hash Join", "Merge Join"):
+            return tuple(way)
+        if above.kind not in (*PASSING, "Hash"):
+            return ()
+    return ()
+
+
+def _finds_few_partners(scan: PlanNode, way: tuple[PlanNode, ...]) -> bool:
+    """Whether nearly no row of a scan is joined, because the other side has few rows."""
+    below, join = (scan, *way)[-2:]
+    others = next(one for one in inputs(join) if one is not below)
+    most = max(others.rows_kept, join.rows_kept)
+    is_few = scan.rows_read >= LEAST_REMOVED and most < SELECTIVE * scan.rows_read
+    # These keep rows that have no partner: no index leads to such.
+    kept = ("Left", "Anti", "Full") if below.role == "Outer" else _KEEPING_INNER
+    return is_few and join.facts.get("Join Type") not in kept
+
+
+def _is_indexed(table: KnownTable | None, fix: str) -> bool:
+    """Whether there is such an index, so that the planner left it aside."""
+    key = fix.partition("(")[2].split(",")[0].rstrip(");")
+    return table is not None and any(one.keys[0] == key for one in table.indexes)
 
 
 @rule("R32", "A cache of lookups that does not help")
@@ -227,6 +306,6 @@ def _is_large(seen: Seen, time_ms: float) -> bool:
 
 
 RULES: tuple[Rule, ...] = (
-    *(_rescan, _inner_scan),
+    *(_rescan, _inner_scan, _unindexed_join),
     *(_memoize, _join_filter, _subplan, _sorting_join, _fan_out),
 )

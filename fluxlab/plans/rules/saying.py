@@ -14,8 +14,9 @@ MEDIUM_SHARE = 0.10
 #: Below both a node is not worth a reader's time, whatever is wrong with it.
 LEAST_SHARE = 0.05
 LEAST_TIME_MS = 1.0
-#: What takes less, of one execution, is no matter of weight.
-LIGHT_MS = 0.1
+#: What takes less, of one execution, is no matter of weight: the answer takes as long to
+#: reach the client.
+LIGHT_MS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
