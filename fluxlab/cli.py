@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fluxlab import explain_command, monitor_command
+from fluxlab import explain_command, migrate_command, monitor_command
 from fluxlab.errors import FluxlabError
 from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
 from fluxlab.terminal import Reporter
@@ -123,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
             "explain",
             explain_command.run,
             "Read a plan, or explain a statement, and say what is wrong with it.",
+        )
+    )
+    migrate_command.add_options(
+        add(
+            "migrate",
+            migrate_command.run,
+            "Build the indexes of a file, or drop them; any number of times.",
         )
     )
     monitor_command.add_options(

@@ -7,26 +7,38 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pglast
 
 from fluxlab.errors import FluxlabError
+from fluxlab.indexes.audit import Audit, audit
+from fluxlab.indexes.audit_rules import load_rules
 from fluxlab.indexes.contribution import (
+    Contribution,
     Contributions,
-    Worth,
     read_contributions,
     weights_of,
 )
-from fluxlab.indexes.decisions import Case, Decisions, Thresholds, decide, used_in
+from fluxlab.indexes.decisions import (
+    NO_LOSS,
+    Case,
+    Decisions,
+    Loss,
+    Thresholds,
+    decide_all,
+)
 from fluxlab.indexes.definition import IndexDef, KnownIndex, read_indexes
+from fluxlab.indexes.foreseen import read_foreseen
+from fluxlab.indexes.pareto import Point, curve, times_of_plans
 from fluxlab.indexes.planner import Question
 from fluxlab.indexes.price import Price, read_price
-from fluxlab.indexes.settle import Settlement, read_settlement
+from fluxlab.indexes.sets import Log, Totals, log_of, totals_of_run, totals_without
+from fluxlab.indexes.settle import Settlement, losses, read_settlement, stand_ins
 from fluxlab.indexes.steps import Step, read_steps
 from fluxlab.indexes.trials import Kind, TrialStore
+from fluxlab.workload.notes import Facts
 from fluxlab.workload.query import Query
 
 if TYPE_CHECKING:
@@ -34,23 +46,8 @@ if TYPE_CHECKING:
 
 MIGRATION = "005_performance_optimization_indexes.sql"
 KINDS: tuple[Kind, ...] = ("ladder", "alone", "without", "dropped")
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a set of indexes gives and costs, per 1,000 requests to the application.
-
-    `read_ms` and `read_blocks` are of reads, `wal_bytes` and `hot_share` of writes;
-    `index_bytes` is the size of all indexes, those of constraints included.
-    """
-
-    name: str
-    indexes: int
-    index_bytes: int
-    read_ms: float
-    read_blocks: float
-    wal_bytes: float
-    hot_share: float
+#: The kinds of the notes beside the Trials.
+SETTLED, SET_PRICE, WALK = "settled", "price of a set", "walk"
 
 
 class IndexLab:
@@ -163,29 +160,54 @@ class IndexLab:
     @cached_property
     def set_prices(self) -> Mapping[str, Price]:
         """What writes pay for those that go (kept), and for the whole sprint (base)."""
-        return self._prices("price of set")
+        return self._prices(SET_PRICE)
 
     def _prices(self, kind: str) -> Mapping[str, Price]:
+        return {name: read_price(name, one) for name, one in self._notes(kind).items()}
+
+    def _notes(self, kind: str) -> Mapping[str, Facts]:
         store = self.open_store()
         try:
-            notes = store.notes.read(kind)
+            return store.notes.read(kind)
         finally:
             store.close()
-        return {name: read_price(name, facts) for name, facts in notes.items()}
 
     @cached_property
     def settlement(self) -> Settlement:
         """Which indexes may go together."""
-        store = self.open_store()
-        try:
-            return read_settlement(store.notes.read("settlement")["all"])
-        except KeyError:
-            raise FluxlabError(
-                "It has not been measured which indexes may go together.",
-                f"`make run SIZE={self._lab.settings.size}` does.",
-            ) from None
-        finally:
-            store.close()
+        notes = self._notes(SETTLED)
+        if not notes:
+            raise self._unmeasured("It has not been measured which indexes may go together")
+        return read_settlement(notes["all"])
+
+    def _unmeasured(self, what: str) -> FluxlabError:
+        return FluxlabError(
+            f"{what}.", f"`make run SIZE={self._lab.settings.size}` does it."
+        )
+
+    def sets_gone(self, store: TrialStore) -> Mapping[str, tuple[str, ...]]:
+        """Return what is hidden for the kept set, and for the base."""
+        settled = read_settlement(store.notes.read(SETTLED)["all"])
+        sprint = (step.index.name for step in self.steps)
+        return {
+            "kept": settled.goes,
+            "base": tuple(name for name in sprint if name in self.hideable),
+        }
+
+    def fragile_updates(
+        self, store: TrialStore, work: Iterable[Question]
+    ) -> Mapping[str, tuple[Question, ...]]:
+        """Return the updates, by table, that are HOT less often with all than before."""
+        price = read_price("base", store.notes.read(SET_PRICE)["base"])
+        names = {one.on.query for one in price.writes if one.hot_lost > 0}
+        known = list(work)
+        found = {
+            table: tuple(
+                one for one in self.writes_on(table, known) if one.query.name in names
+            )
+            for table in sorted(set(self.hideable.values()))
+        }
+        return {table: updates for table, updates in found.items() if updates}
 
     @cached_property
     def plans(self) -> Mapping[str, tuple[str, str]]:
@@ -203,43 +225,156 @@ class IndexLab:
 
     def decide(self, limits: Thresholds) -> Decisions:
         """Decide on every index by other thresholds; nothing is measured again."""
-        cases = (self._case(name) for name in self.known if name in self.hideable)
-        return Decisions(tuple(decide(case, self.weights, limits) for case in cases))
+        return decide_all(self.cases, self.weights, limits)
 
-    def _case(self, name: str) -> Case:
+    @cached_property
+    def audit(self) -> Audit:
+        """What the catalog says against the indexes of the state sprint11."""
+        rules = load_rules(self._lab.settings.root / "sql" / "audit")
+        with self._lab.connection("sprint11") as connection:
+            return audit(connection, rules)
+
+    @cached_property
+    def dropped(self) -> Contribution:
+        """The Trial with all gone that go, as it was measured last."""
+        return self.contributions.of("dropped", self.settlement.trial)
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """What is known of each index but those of constraints, by table and name."""
+        lost = losses(self.dropped, self.plans, self.settlement.goes)
+        return tuple(
+            self._case(name, lost)
+            for name, known in self.known.items()
+            if not known.is_constraint
+        )
+
+    def _case(self, name: str, lost: Mapping[str, Loss]) -> Case:
         known, found = self.known[name], self.contributions
-        sprint = {step.index.name for step in self.steps}
-        without = found.of("without", name) if name in found.trials["without"] else None
-        alone = found.of("alone", name) if name in found.trials["alone"] else None
+        without, alone = (
+            found.of(kind, name) if name in found.trials[kind] else None
+            for kind in ("without", "alone")
+        )
         ladder = found.trials["ladder"].get(name)
-        goes = set(self.settlement.goes)
-        regret = Worth()
-        if name not in goes and without is not None:
-            regret = self.settlement.regrets.get(name, without.worth)
+        goes, back = self.settlement.goes, self.settlement.back
+        missed = Loss(without.worth, without.could_be_worth) if without else NO_LOSS
+        if name in goes:
+            missed = lost.get(name, NO_LOSS)
         return Case(
             index=known.definition,
-            is_of_sprint=name in sprint,
+            is_of_sprint=name in self._of_sprint,
             is_pillar=name not in self.hideable,
             size_bytes=known.size_bytes,
             build_ms=ladder.build_ms if ladder else 0.0,
             without=without,
             alone=alone,
             price=self.prices.get(name),
-            regret=regret,
-            stand_ins=self._stand_ins(name, goes) if name in goes else (),
+            missed=back.get(name, missed),
+            stand_ins=self._stand_ins(name, without) if without else (),
+            findings=tuple(f"{one.rule} {one.slug}" for one in self.audit.of_index(name)),
+            is_settled=name in goes,
+            has_come_back=name in back,
         )
 
-    def _stand_ins(self, name: str, goes: set[str]) -> tuple[str, ...]:
-        """Return the indexes that serve instead, of those that stay."""
-        contribution = self.contributions.of("without", name)
-        stay = [other for other in self.known if other != name and other not in goes]
-        found: dict[str, None] = {}
-        for effect in contribution.effects:
-            before, after = self.plans[effect.switch]
-            if used_in(after, (name,)):
-                new = set(used_in(before, stay)) - set(used_in(after, stay))
-                found |= dict.fromkeys(sorted(new))
-        return tuple(found)
+    @cached_property
+    def _of_sprint(self) -> frozenset[str]:
+        return frozenset(step.index.name for step in self.steps)
+
+    def _stand_ins(self, name: str, without: Contribution) -> tuple[str, ...]:
+        """Return the indexes that serve instead: of those that stay, if it goes itself."""
+        goes = set(self.settlement.goes)
+        table = self.known[name].definition.table
+        beside = {
+            other
+            for other, one in self.known.items()
+            if one.definition.table == table and other != name
+        }
+        if name in goes:
+            return stand_ins(name, table, self.dropped.effects, self.plans, beside - goes)
+        return stand_ins(name, table, without.effects, self.plans, beside)
+
+    @cached_property
+    def totals(self) -> Mapping[str, Totals]:
+        """What the base, all and the kept set give and cost: `base`, `all`, `kept`."""
+        goes = set(self.settlement.goes)
+        sizes = {
+            name: one.size_bytes
+            for name, one in self.known.items()
+            if not one.is_constraint
+        }
+        base = {name: size for name, size in sizes.items() if name not in self._of_sprint}
+        kept = {name: size for name, size in sizes.items() if name not in goes}
+        price = self.set_prices
+        if not {"base", "kept"} <= price.keys():
+            raise self._unmeasured("The sets have not been priced")
+        before, after = (
+            log_of((getattr(one, side) for one in price["base"].writes), self.weights)
+            for side in ("off", "on")
+        )
+        whole = self._totals_of("sprint11", "all", sizes, after)
+        return {
+            "base": self._totals_of("baseline", "base", base, before),
+            "all": whole,
+            "kept": totals_without(
+                whole, "kept", kept, self.dropped, self._writes, price["kept"], self.weights
+            ),
+        }
+
+    def _totals_of(
+        self, state: str, name: str, sizes: Mapping[str, int], log: Log
+    ) -> Totals:
+        measured = self._lab.run(state).measurements
+        weights = weights_of(((one.query, one.key) for one in measured), self.weights)
+        asked = {one.query for one in measured}
+        size = self._lab.settings.size
+        missing = (
+            one.name
+            for one in self._lab.workload.values()
+            if one.runs_at(size) and one.name not in asked
+        )
+        return totals_of_run(name, sizes, measured, weights, self._writes, log, missing)
+
+    @cached_property
+    def _writes(self) -> frozenset[str]:
+        return frozenset(
+            name for name, query in self._lab.workload.items() if query.is_write
+        )
+
+    @cached_property
+    def curve(self) -> tuple[Point, ...]:
+        """The sets from the base to all, what saves most per byte first."""
+        notes = self._notes(WALK)
+        if not notes:
+            raise self._unmeasured("The sets between the base and all are not known")
+        foreseen = read_foreseen(notes["all"])
+        measured = self._lab.run("baseline").measurements
+        weights = weights_of(((one.query, one.key) for one in measured), self.weights)
+        reads = [one for one in measured if one.query not in self._writes]
+        effects = (
+            effect
+            for kind in KINDS
+            for one in self.contributions.all(kind)
+            for effect in one.effects
+        )
+        times = times_of_plans(
+            foreseen.plans[0],
+            {one.key: one.sample.median_ms for one in reads},
+            effects,
+            self.plans,
+        )
+        sizes = {
+            name: one.size_bytes
+            for name, one in self.known.items()
+            if not one.is_constraint
+        }
+        return curve(
+            foreseen,
+            times,
+            {one.key: weights[one.key] for one in reads},
+            sizes,
+            [one.on for one in self.set_prices["base"].writes],
+            self.weights,
+        )
 
     def definition(self, name: str) -> IndexDef:
         """Return the definition of an index by its name."""

@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fluxlab.errors import FluxlabError
-from fluxlab.index_lab import IndexLab
+from fluxlab.index_lab import SET_PRICE, SETTLED, WALK, IndexLab
 from fluxlab.indexes import ladder, pricing, wal
 from fluxlab.indexes.decisions import write_ms
+from fluxlab.indexes.foreseen import Foreseen, foresee_hot, foresee_plans
 from fluxlab.indexes.hiding import scratch
+from fluxlab.indexes.pareto import best_first
 from fluxlab.indexes.planner import Question
-from fluxlab.indexes.price import Price, WriteCost, priced
+from fluxlab.indexes.price import WriteCost, read_price
+from fluxlab.indexes.set_pricing import price_sets
 from fluxlab.indexes.settle import settle
 from fluxlab.indexes.states import DATABASES
 from fluxlab.indexes.trials import Stand, TrialStore
@@ -53,6 +56,8 @@ def measure_indexes(lab: Lab, budget: Budget, report: Report) -> TimeSpent:
             _try_alone(lab, index_lab, work, store, trial_budget, report)
             _price_all(lab, index_lab, work, store, report)
             _take_away(lab, index_lab, work, store, trial_budget, report)
+            _price_sets(lab, index_lab, work, store, report)
+            _walk(lab, index_lab, work, store, report)
             return store.time_spent
         finally:
             store.close()
@@ -102,10 +107,10 @@ def _take_away(
     budget: Budget,
     report: Report,
 ) -> None:
-    """Take each index from all others, then all that nobody misses, and price the rest."""
+    """Take each index from all others, then all that nobody misses."""
     tables = index_lab.hideable
     is_done = all(store.is_done("without", name, budget) for name in tables)
-    if is_done and store.notes.read("settlement"):
+    if is_done and store.notes.read(SETTLED):
         return
     with _stand(lab, "without", "sprint11", work, store, budget) as stand:
         if not store.is_done("control", "all", budget):
@@ -124,8 +129,7 @@ def _take_away(
             index_lab.limits,
             report,
         )
-        store.notes.write("settlement", "all", found.facts)
-    _price_sets(lab, index_lab, work, store, set(found.goes), report)
+        store.notes.write(SETTLED, "all", found.facts)
 
 
 def _price_all(
@@ -161,36 +165,50 @@ def _price_sets(
     index_lab: IndexLab,
     work: Sequence[Question],
     store: TrialStore,
-    goes: set[str],
     report: Report,
 ) -> None:
     """Price what the kept set spares its writes, and what the whole sprint cost them."""
-    sets = {"kept": goes, "base": {step.index.name for step in index_lab.steps}}
+    known = store.notes.read(SET_PRICE)
+    left = {
+        name: gone
+        for name, gone in index_lab.sets_gone(store).items()
+        if name not in known or read_price(name, known[name]).names != set(gone)
+    }
+    if not left:
+        return
+    tables = sorted(set(index_lab.hideable.values()))
+    writes = {table: index_lab.writes_on(table, work) for table in tables}
+    timed = {one.query.name for one in work if one.query.weight >= _TIMED_WEIGHT}
+    gin = {table: index_lab.gin_on(table) for table in tables}
     with _priced_stand(lab, work, store) as stand:
-        for done, (name, hidden) in enumerate(sets.items()):
-            report(Tick("prices of sets", done, len(sets), name))
-            store.notes.write(
-                "price of set", name, _price_set(stand, index_lab, work, name, hidden).facts
-            )
-        report(Tick("prices of sets", len(sets), len(sets)))
+        found = price_sets(stand.sides, writes, gin, left, timed, report)
+    for name, price in found.items():
+        store.notes.write(SET_PRICE, name, price.facts)
 
 
-def _price_set(
-    stand: Stand,
+def _walk(
+    lab: Lab,
     index_lab: IndexLab,
     work: Sequence[Question],
-    name: str,
-    hidden: set[str],
-) -> Price:
-    on: dict[str, WriteCost] = {}
-    off: dict[str, WriteCost] = {}
-    for table in sorted(set(index_lab.hideable.values())):
-        writes = index_lab.writes_on(table, work)
-        gone = [one for one in hidden if index_lab.hideable.get(one) == table]
-        gin = index_lab.gin_on(table)
-        on |= pricing.costs_with(stand.sides[1], table, writes, gin)
-        off |= pricing.costs_without(stand.sides[0], table, writes, gone)
-    return priced(name, tuple(sorted(hidden)), on, off, {})
+    store: TrialStore,
+    report: Report,
+) -> None:
+    """Walk from the base to all, what saves most per byte first, and ask the planner."""
+    order = best_first(index_lab.read_contributions(store).all("alone"))
+    known = store.notes.read(WALK)
+    if known and tuple(known["all"]["order"]) == order:
+        return
+    tables = index_lab.hideable
+    keys = lab.catalog("sprint11").foreign_keys
+    with (
+        scratch(lab.server, "walk", DATABASES["sprint11"]) as database,
+        connect(lab.server, database) as connection,
+    ):
+        plans = foresee_plans(connection, keys, work, order, tables, report)
+        updates = index_lab.fragile_updates(store, work)
+        pricing.make_room(connection, updates)
+        hot = foresee_hot(connection, updates, order, tables)
+    store.notes.write(WALK, "all", Foreseen(order, plans, hot).facts)
 
 
 @contextmanager

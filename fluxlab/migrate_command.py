@@ -205,8 +205,8 @@ def _foreseen(
         "broken": "would be dropped" if is_undo else "would be repaired",
     }
     found = outlook(connection, steps)
-    for step, standing in zip(steps, found, strict=True):
-        yield _row(step, words[standing])
+    for step, presence in zip(steps, found, strict=True):
+        yield _row(step, words[presence])
 
 
 def _done(

@@ -186,6 +186,7 @@ def test_a_lock_that_is_not_to_be_had_is_an_error_that_names_its_holder(
                 concurrently=concurrently,
                 lock_timeout_s=0.05,
                 attempts=2,
+                wait_s=1,
             )
 
         assert f"by session {other.info.backend_pid} (idle in transaction" in str(

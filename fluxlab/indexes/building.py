@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes.definition import IndexDef, read_indexes
-from fluxlab.indexes.known import Standing, find_standing
+from fluxlab.indexes.known import Presence, find_presence
 from fluxlab.indexes.patience import Patience, in_the_way, waiting_for_older
 
 
@@ -46,18 +46,18 @@ class Builder:
 
     def build(self) -> Built:
         """Bring the index about, if it is not there."""
-        standing = find_standing(self.connection, self.index)
-        if standing.is_built:
-            assert standing.known is not None
-            return Built(self.index, "there", size_bytes=standing.known.size_bytes)
+        presence = find_presence(self.connection, self.index)
+        if presence.is_built:
+            assert presence.known is not None
+            return Built(self.index, "there", size_bytes=presence.known.size_bytes)
         meter = WalMeter(self.connection)
         if self.is_concurrent:
-            build_ms = self._build_concurrently(standing)
+            build_ms = self._build_concurrently(presence)
         else:
-            build_ms = self._build_in_place(standing)
+            build_ms = self._build_in_place(presence)
         return Built(
             self.index,
-            "repaired" if standing.leftovers else "built",
+            "repaired" if presence.leftovers else "built",
             build_ms,
             self._size_bytes(),
             meter.read(),
@@ -66,37 +66,37 @@ class Builder:
 
     def drop(self) -> bool:
         """Drop the index and its leftovers; tell whether it was there, broken or not."""
-        standing = find_standing(self.connection, self.index)
-        known = standing.known
+        presence = find_presence(self.connection, self.index)
+        known = presence.known
         if known is not None and known.is_constraint:
             raise FluxlabError(
                 f"{self.index.name} belongs to a constraint of {self.index.relation}.",
                 "Drop the constraint if it is not needed.",
             )
-        every = [*([known.definition] if known else []), *standing.debris]
+        every = [*([known.definition] if known else []), *presence.debris]
         self._drop(every)
         return bool(every)
 
-    def _build_in_place(self, standing: Standing) -> float:
+    def _build_in_place(self, presence: Presence) -> float:
         with self.connection.transaction():
-            for leftover in standing.leftovers:
+            for leftover in presence.leftovers:
                 self.connection.execute(leftover.undo().encode())
-            return self._create(standing)
+            return self._create(presence)
 
-    def _build_concurrently(self, standing: Standing) -> float:
-        self._drop(standing.leftovers)
+    def _build_concurrently(self, presence: Presence) -> float:
+        self._drop(presence.leftovers)
         self._knock()
         try:
             with waiting_for_older(self.connection, self.patience):
-                return self._create(standing)
+                return self._create(presence)
         except psycopg.errors.LockNotAvailable:
             raise self._waited_too_long() from None
         except psycopg.Error:
             self._clean_up()
             raise
 
-    def _create(self, standing: Standing) -> float:
-        if standing.known is not None and standing.known.is_valid:
+    def _create(self, presence: Presence) -> float:
+        if presence.known is not None and presence.known.is_valid:
             return 0.0
         ddl = self.index.ddl(concurrently=self.is_concurrent)
         began = time.perf_counter()
@@ -140,7 +140,7 @@ class Builder:
         if self.connection.closed:
             return
         with suppress(psycopg.Error, FluxlabError):
-            for one in find_standing(self.connection, self.index).leftovers:
+            for one in find_presence(self.connection, self.index).leftovers:
                 self.connection.execute(one.undo(concurrently=True).encode())
 
     def _size_bytes(self) -> int:

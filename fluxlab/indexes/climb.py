@@ -2,8 +2,8 @@
 
 A step measures only the pairs whose plan it changes, so nobody ever measures all of them
 at all steps. Their times follow all the same: a pair takes what it took in the baseline,
-divided by every ratio that it met on the way up. Blocks need no clock: a pair touches
-what its latest plan does.
+divided by every ratio that it met on the way up. Its blocks follow in the same way, and
+need no word: no clock has a part in them.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def climb(
             key = effect.change.before.key
             if key not in known:
                 continue
-            blocks[key] = float(effect.change.after.plan.blocks)
+            blocks[key] = _blocks_after(effect, blocks[key])
             if effect.outcome in counted:
                 weighted = weights.get(key, 0.0) * times[key]
                 least, most = _shares_saved(effect)
@@ -150,6 +150,15 @@ def ratio_of(effect: Effect) -> float:
     if effect.outcome == "faster":
         return max(1.0, ratio)
     return min(1.0, ratio) if effect.outcome == "slower" else ratio
+
+
+def _blocks_after(effect: Effect, blocks: float) -> float:
+    """Return the blocks of a pair after a step, by the ratio of both plans.
+
+    A ratio, because what a step is measured on has seen more writes than the baseline.
+    """
+    before, after = (one.plan.blocks for one in (effect.change.before, effect.change.after))
+    return blocks * after / before if before and blocks else float(after)
 
 
 def _shares_saved(effect: Effect) -> tuple[float, float]:

@@ -21,12 +21,14 @@ from typing import Literal, get_args
 
 import pandas as pd
 
+from fluxlab.indexes import reasons
 from fluxlab.indexes.contribution import Contribution, Worth
 from fluxlab.indexes.definition import IndexDef
 from fluxlab.indexes.price import Price, WritePrice
 
 Word = Literal["keep", "drop", "replace", "unclear"]
 WORDS: tuple[Word, ...] = get_args(Word)
+NOTHING = Worth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Loss:
     The most is the upper end of the intervals where the clock is not sure.
     """
 
-    sure: Worth = Worth()
-    most: Worth = Worth()
+    sure: Worth = NOTHING
+    most: Worth = NOTHING
 
 
 NO_LOSS = Loss()
@@ -218,13 +220,8 @@ def decide_all(
     held: dict[str, Decision] = {}
     for one in sorted(waiting, key=lambda one: one.case.missed.sure.saved_ms):
         if partners := _partners(one, gone):
-            reason = (
-                f"Nobody would miss it alone; but {_listed(partners)} would go too, and "
-                "without both nothing was measured."
-            )
-            held[one.index.name] = replace(
-                one, word="unclear", reason=reason, instead=None
-            )
+            reason = reasons.held(partners)
+            held[one.index.name] = replace(one, word="unclear", reason=reason, instead=None)
         else:
             gone[one.index.name] = one.case.stand_ins
     return Decisions(tuple(held.get(one.index.name, one) for one in found), limits)
@@ -277,83 +274,16 @@ def is_worth(worth: Worth, costs_ms: float, limits: Thresholds) -> bool:
 
 def _word(case: Case, costs_ms: float, limits: Thresholds) -> tuple[Word, str]:
     if case.is_pillar:
-        return "keep", "It keeps rows unique, whatever it does for reads."
+        return "keep", reasons.PILLAR
     if case.without is None:
-        return "unclear", "Nothing was measured of it."
+        return "unclear", reasons.NOT_MEASURED
     if is_worth(case.missed.sure, costs_ms, limits):
-        return "keep", _worth(case, costs_ms, limits)
+        return "keep", reasons.worth(case, costs_ms, limits)
     if is_worth(case.missed.most, costs_ms, limits):
-        return "unclear", _unclear(case.missed, limits)
+        return "unclear", reasons.unclear(case, limits)
     if case.stand_ins:
-        return "replace", _served(case)
-    return "drop", _needless(case, costs_ms, limits)
-
-
-def _worth(case: Case, costs_ms: float, limits: Thresholds) -> str:
-    worth = case.missed.sure
-    least = max(limits.least_saved_ms, limits.least_return * costs_ms)
-    saves = f"It saves {show_ms(worth.saved_ms)} in 1,000 requests"
-    if costs_ms:
-        saves += f", and costs writes {show_ms(costs_ms)}"
-    wait = f"one statement waits {show_ms(worth.waits_ms)} longer without it"
-    if worth.saved_ms < least:
-        text = f"{wait[0].upper()}{wait[1:]}."
-    elif worth.waits_ms >= limits.least_wait_ms:
-        text = f"{saves}; {wait}."
-    else:
-        text = f"{saves}."
-    if case.has_come_back:
-        text += " It is missed once all that nobody misses one by one are gone."
-    return f"{text}{_slows(case)}"
-
-
-def _unclear(missed: Loss, limits: Thresholds) -> str:
-    could = missed.most
-    if could.saved_ms >= limits.least_saved_ms:
-        return (
-            f"It could save up to {show_ms(could.saved_ms)} in 1,000 requests; the clock "
-            "is not sure yet."
-        )
-    return (
-        f"One statement could wait up to {show_ms(could.waits_ms)} longer without it; the "
-        "clock is not sure yet."
-    )
-
-
-def _served(case: Case) -> str:
-    verb = "serves" if len(case.stand_ins) == 1 else "serve"
-    saved = case.missed.sure.saved_ms
-    text = f"{_listed(case.stand_ins)} {verb} what it was used for"
-    if saved > 0:
-        return f"{text}, {show_ms(saved)} in 1,000 requests slower."
-    if saved < 0:
-        return f"{text}, {show_ms(-saved)} in 1,000 requests faster."
-    return f"{text}."
-
-
-def _needless(case: Case, costs_ms: float, limits: Thresholds) -> str:
-    assert case.without is not None
-    saved = case.missed.sure.saved_ms
-    if not case.without.effects:
-        return "No plan changes when it is taken away."
-    if saved < 0:
-        return f"Reads are {show_ms(-saved)} in 1,000 requests faster without it."
-    if saved == 0:
-        return "Plans change when it is taken away, and nothing gets slower for sure."
-    paid = limits.least_return * costs_ms
-    least = (
-        f"the {show_ms(limits.least_saved_ms)} asked for"
-        if limits.least_saved_ms >= paid
-        else f"the {show_ms(paid)} that it would have to for its writes"
-    )
-    return f"It saves {show_ms(saved)} in 1,000 requests, less than {least}.{_slows(case)}"
-
-
-def _slows(case: Case) -> str:
-    hurt = case.without.hurt if case.without else ()
-    if not hurt:
-        return ""
-    return f" It slows {len(hurt)} {'query' if len(hurt) == 1 else 'queries'} down."
+        return "replace", reasons.served(case)
+    return "drop", reasons.needless(case, costs_ms, limits)
 
 
 def _partners(one: Decision, gone: Mapping[str, Collection[str]]) -> tuple[str, ...]:
@@ -364,25 +294,6 @@ def _partners(one: Decision, gone: Mapping[str, Collection[str]]) -> tuple[str, 
         for other, stand_ins in gone.items()
         if other in one.case.stand_ins or name in stand_ins
     )
-
-
-def _listed(names: Collection[str], most: int = 2) -> str:
-    shown = [*names][:most]
-    more = len(names) - len(shown)
-    if more:
-        return f"{', '.join(shown)} and {more} more"
-    return " and ".join(shown)
-
-
-def show_ms(value: float) -> str:
-    """Write a sum of times with two or three digits, below 0.01 ms as such.
-
-    >>> show_ms(632.05), show_ms(0.366), show_ms(0.0004)
-    ('632 ms', '0.37 ms', 'under 0.01 ms')
-    """
-    if 0 < value < 0.01:
-        return "under 0.01 ms"
-    return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"
 
 
 def used_in(plan: str, names: Collection[str]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ _OTHERWISE = "Correct its definition."
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Presence:
     """How far a database is with one index.
 
     `known` is what it has under the name and with the definition, None without. `debris`
@@ -150,7 +150,7 @@ def _read_back(connection: psycopg.Connection, index: IndexDef) -> IndexDef:
     )
 
 
-def find_standing(connection: psycopg.Connection, index: IndexDef) -> Standing:
+def find_presence(connection: psycopg.Connection, index: IndexDef) -> Presence:
     """Return how far the database is with an index whose table `located` has found.
 
     Raises FluxlabError where something else has its name, showing both.
@@ -170,7 +170,7 @@ def find_standing(connection: psycopg.Connection, index: IndexDef) -> Standing:
             f"wanted.\n  There: {known.definition.ddl()}\n  Wanted: {index.ddl()}\n",
             "Give one of them another name, or drop the one that is there yourself.",
         )
-    return Standing(known, tuple(left))
+    return Presence(known, tuple(left))
 
 
 def _is_wanted(connection: psycopg.Connection, index: IndexDef, known: IndexDef) -> bool:

@@ -126,6 +126,11 @@ class Price:
         return sum(weights.get(one.on.query, 0.0) * of(one) for one in self.writes)
 
     @property
+    def names(self) -> frozenset[str]:
+        """The indexes that it is the Price of."""
+        return frozenset(name for one in self.writes for name in one.names)
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """The Price as JSON has it; `read_price` is the inverse."""
         return {name: value for name, value in asdict(self).items() if name != "subject"}

@@ -80,10 +80,11 @@ def costs_without(
     table: str,
     writes: Sequence[Question],
     names: Collection[str],
+    gin: Sequence[str] = (),
 ) -> dict[str, WriteCost]:
-    """Return what each write does without some indexes; see `costs_with`."""
+    """Return what each write does without some indexes; `gin` stay. See `costs_with`."""
     with hidden(connection, names, from_executor=True):
-        return _costs(connection, table, writes, ())
+        return _costs(connection, table, writes, gin)
 
 
 def price(
@@ -103,19 +104,26 @@ def price(
     """
     off_side, on_side = sides
     off = costs_without(off_side, table, writes, (index,))
-    slowdowns: dict[str, tuple[Speedup, float]] = {}
-    if timed:
-        with hidden(off_side, (index,), from_executor=True), hidden(on_side, ()):
-            slowdowns = {
-                one.query.name: _time(on_side, off_side, one)
-                for one in timed
-                if one.query.name in on
-            }
+    slowdowns = times_with(sides, (index,), [one for one in timed if one.query.name in on])
     planning_ms = 0.0
     if planned is not None:
         with hidden(off_side, (index,)), hidden(on_side, ()):
             planning_ms = _planning_ms(on_side, off_side, planned)
     return priced(index, (index,), on, off, slowdowns, planning_ms)
+
+
+def times_with(
+    sides: Sides, names: Collection[str], writes: Sequence[Question]
+) -> dict[str, tuple[Speedup, float]]:
+    """Time writes with some indexes and without them, by the name of the Query.
+
+    A Speedup, time with ÷ without, and the median without, in ms. Both sides are idle.
+    """
+    off_side, on_side = sides
+    if not writes:
+        return {}
+    with hidden(off_side, names, from_executor=True), hidden(on_side, ()):
+        return {one.query.name: _time(on_side, off_side, one) for one in writes}
 
 
 def _costs(
@@ -164,6 +172,21 @@ def _cost(
         hot_updates=hot,
         deferred={one: _merge(connection, one) / (executions + 1) for one in gin},
     )
+
+
+def hot_share(
+    connection: psycopg.Connection, table: str, write: Question, executions: int = 2
+) -> float:
+    """Return which share of a write's updates is HOT; 0 where it updates nothing.
+
+    Call it in the block of `hiding.hidden`. What it writes is rolled back.
+    """
+    before = _counts(connection, table)
+    for _ in range(executions):
+        _execute(connection, write)
+    after = _counts(connection, table)
+    updates, hot = (last - first for first, last in zip(before, after, strict=True))
+    return hot / updates if updates else 0.0
 
 
 def _execute(connection: psycopg.Connection, write: Question) -> Plan:

@@ -9,6 +9,7 @@ worth its place. As long as the noise could hide such a loss, the index comes ba
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -138,25 +139,37 @@ def _could(effect: Effect) -> Worth:
 
 
 def stand_ins(
-    name: str, effects: Iterable[Effect], plans: Plans, others: Collection[str]
+    name: str,
+    table: str,
+    effects: Iterable[Effect],
+    plans: Plans,
+    others: Collection[str],
 ) -> tuple[str, ...]:
     """Return which of the others serve instead of an index, those that serve most first.
 
-    They are new in plans that used the index. None where fewer than half of those plans
-    have one: the rest reads the table, and that is no index standing in.
+    `others` are indexes of its table. None where fewer than half of the plans that used
+    it read one of them instead: the rest reads the table, and no index stands in.
     """
     serves: Counter[str] = Counter()
     used = served = 0
     for effect in effects:
         before, after = plans[effect.switch]
-        if not used_in(after, (name,)):
-            continue
-        new = set(used_in(before, others)) - set(used_in(after, others))
-        used, served = used + 1, served + bool(new)
-        serves.update(new)
+        if used_in(after, (name,)):
+            serving = _serving(before, after, table, others)
+            used, served = used + 1, served + bool(serving)
+            serves.update(serving)
     if 2 * served < used:
         return ()
     return tuple(sorted(serves, key=lambda one: (-serves[one], one)))
+
+
+def _serving(before: str, after: str, table: str, others: Collection[str]) -> set[str]:
+    scan = re.compile(rf"Seq Scan on {re.escape(table)}\b")
+    if len(scan.findall(before)) > len(scan.findall(after)):
+        return set()
+    used = set(used_in(before, others))
+    # One that was read beside it already does the rest of the work too.
+    return used - set(used_in(after, others)) or used
 
 
 def _name_of(names: set[str]) -> str:

@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes.building import Builder, Built
 from fluxlab.indexes.definition import IndexDef
-from fluxlab.indexes.known import find_standing, located
+from fluxlab.indexes.known import find_presence, located
 from fluxlab.indexes.migration import Step, read_steps
 from fluxlab.indexes.patience import Patience, migrating, patiently
 from fluxlab.progress import Report, Tick
@@ -160,12 +160,12 @@ def outlook(
     found: list[Literal["there", "missing", "broken"]] = []
     for step in steps:
         index = located(connection, step.index)
-        find = partial(find_standing, connection, index)
-        standing = patiently(connection, index, Patience(attempts=1), find)
-        if standing.is_built:
+        find = partial(find_presence, connection, index)
+        presence = patiently(connection, index, Patience(attempts=1), find)
+        if presence.is_built:
             found.append("there")
         else:
-            found.append("broken" if standing.leftovers else "missing")
+            found.append("broken" if presence.leftovers else "missing")
     return tuple(found)
 
 
