@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement bench-plans bench-scale lock clean
+.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement bench-plans bench-linters bench-scale lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ bench-agreement: $(READY) ## two standard runs of the same lab: do their words a
 bench-plans: $(READY) ## reading, judging and drawing plans of up to 500 nodes
 	@$(BIN)/python benchmarks/bench_plans.py
 	@$(BIN)/python benchmarks/bench_view.py
+
+bench-linters: $(READY) ## our rules against two linters of plans, on the labelled corpus
+	@PYTHONPATH=tests $(BIN)/python benchmarks/bench_linters.py
 
 bench-scale: $(READY) ## ten statements with and without their indexes, at four sizes
 	@$(BIN)/python benchmarks/bench_scale.py

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pglast
 
+from fluxlab import index_sets
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes.audit import Audit, audit
 from fluxlab.indexes.audit_rules import load_rules
@@ -30,11 +31,10 @@ from fluxlab.indexes.decisions import (
     decide_all,
 )
 from fluxlab.indexes.definition import IndexDef, KnownIndex, read_indexes
-from fluxlab.indexes.foreseen import read_foreseen
-from fluxlab.indexes.pareto import Point, curve, times_of_plans
+from fluxlab.indexes.pareto import Point
 from fluxlab.indexes.planner import Question
 from fluxlab.indexes.price import Price, read_price
-from fluxlab.indexes.sets import Log, Totals, log_of, totals_of_run, totals_without
+from fluxlab.indexes.sets import Totals
 from fluxlab.indexes.settle import Settlement, losses, read_settlement, stand_ins
 from fluxlab.indexes.steps import Step, read_steps
 from fluxlab.indexes.trials import Kind, TrialStore
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 MIGRATION = "005_performance_optimization_indexes.sql"
 KINDS: tuple[Kind, ...] = ("ladder", "alone", "without", "dropped")
-#: The kinds of the notes beside the Trials.
-SETTLED, SET_PRICE, WALK = "settled", "price of a set", "walk"
+#: The kind of the note beside the Trials.
+SETTLED = "settled"
 
 
 class IndexLab:
@@ -160,12 +160,13 @@ class IndexLab:
     @cached_property
     def set_prices(self) -> Mapping[str, Price]:
         """What writes pay for those that go (kept), and for the whole sprint (base)."""
-        return self._prices(SET_PRICE)
+        return self._prices(index_sets.SET_PRICE)
 
     def _prices(self, kind: str) -> Mapping[str, Price]:
-        return {name: read_price(name, one) for name, one in self._notes(kind).items()}
+        return {name: read_price(name, one) for name, one in self.read_notes(kind).items()}
 
-    def _notes(self, kind: str) -> Mapping[str, Facts]:
+    def read_notes(self, kind: str) -> Mapping[str, Facts]:
+        """Return what was noted of a kind, by subject."""
         store = self.open_store()
         try:
             return store.notes.read(kind)
@@ -175,12 +176,13 @@ class IndexLab:
     @cached_property
     def settlement(self) -> Settlement:
         """Which indexes may go together."""
-        notes = self._notes(SETTLED)
+        notes = self.read_notes(SETTLED)
         if not notes:
-            raise self._unmeasured("It has not been measured which indexes may go together")
+            raise self.unmeasured("It has not been measured which indexes may go together")
         return read_settlement(notes["all"])
 
-    def _unmeasured(self, what: str) -> FluxlabError:
+    def unmeasured(self, what: str) -> FluxlabError:
+        """Return the error for what `make run` would measure."""
         return FluxlabError(
             f"{what}.", f"`make run SIZE={self._lab.settings.size}` does it."
         )
@@ -198,7 +200,7 @@ class IndexLab:
         self, store: TrialStore, work: Iterable[Question]
     ) -> Mapping[str, tuple[Question, ...]]:
         """Return the updates, by table, that are HOT less often with all than before."""
-        price = read_price("base", store.notes.read(SET_PRICE)["base"])
+        price = read_price("base", store.notes.read(index_sets.SET_PRICE)["base"])
         names = {one.on.query for one in price.writes if one.hot_lost > 0}
         known = list(work)
         found = {
@@ -262,7 +264,7 @@ class IndexLab:
             missed = lost.get(name, NO_LOSS)
         return Case(
             index=known.definition,
-            is_of_sprint=name in self._of_sprint,
+            is_of_sprint=name in self.of_sprint,
             is_pillar=name not in self.hideable,
             size_bytes=known.size_bytes,
             build_ms=ladder.build_ms if ladder else 0.0,
@@ -275,10 +277,6 @@ class IndexLab:
             is_settled=name in goes,
             has_come_back=name in back,
         )
-
-    @cached_property
-    def _of_sprint(self) -> frozenset[str]:
-        return frozenset(step.index.name for step in self.steps)
 
     def _stand_ins(self, name: str, without: Contribution) -> tuple[str, ...]:
         """Return the indexes that serve instead: of those that stay, if it goes itself."""
@@ -296,85 +294,17 @@ class IndexLab:
     @cached_property
     def totals(self) -> Mapping[str, Totals]:
         """What the base, all and the kept set give and cost: `base`, `all`, `kept`."""
-        goes = set(self.settlement.goes)
-        sizes = {
-            name: one.size_bytes
-            for name, one in self.known.items()
-            if not one.is_constraint
-        }
-        base = {name: size for name, size in sizes.items() if name not in self._of_sprint}
-        kept = {name: size for name, size in sizes.items() if name not in goes}
-        price = self.set_prices
-        if not {"base", "kept"} <= price.keys():
-            raise self._unmeasured("The sets have not been priced")
-        before, after = (
-            log_of((getattr(one, side) for one in price["base"].writes), self.weights)
-            for side in ("off", "on")
-        )
-        whole = self._totals_of("sprint11", "all", sizes, after)
-        return {
-            "base": self._totals_of("baseline", "base", base, before),
-            "all": whole,
-            "kept": totals_without(
-                whole, "kept", kept, self.dropped, self._writes, price["kept"], self.weights
-            ),
-        }
-
-    def _totals_of(
-        self, state: str, name: str, sizes: Mapping[str, int], log: Log
-    ) -> Totals:
-        measured = self._lab.run(state).measurements
-        weights = weights_of(((one.query, one.key) for one in measured), self.weights)
-        asked = {one.query for one in measured}
-        size = self._lab.settings.size
-        missing = (
-            one.name
-            for one in self._lab.workload.values()
-            if one.runs_at(size) and one.name not in asked
-        )
-        return totals_of_run(name, sizes, measured, weights, self._writes, log, missing)
-
-    @cached_property
-    def _writes(self) -> frozenset[str]:
-        return frozenset(
-            name for name, query in self._lab.workload.items() if query.is_write
-        )
+        return index_sets.read_totals(self._lab, self)
 
     @cached_property
     def curve(self) -> tuple[Point, ...]:
         """The sets from the base to all, what saves most per byte first."""
-        notes = self._notes(WALK)
-        if not notes:
-            raise self._unmeasured("The sets between the base and all are not known")
-        foreseen = read_foreseen(notes["all"])
-        measured = self._lab.run("baseline").measurements
-        weights = weights_of(((one.query, one.key) for one in measured), self.weights)
-        reads = [one for one in measured if one.query not in self._writes]
-        effects = (
-            effect
-            for kind in KINDS
-            for one in self.contributions.all(kind)
-            for effect in one.effects
-        )
-        times = times_of_plans(
-            foreseen.plans[0],
-            {one.key: one.sample.median_ms for one in reads},
-            effects,
-            self.plans,
-        )
-        sizes = {
-            name: one.size_bytes
-            for name, one in self.known.items()
-            if not one.is_constraint
-        }
-        return curve(
-            foreseen,
-            times,
-            {one.key: weights[one.key] for one in reads},
-            sizes,
-            [one.on for one in self.set_prices["base"].writes],
-            self.weights,
-        )
+        return index_sets.read_curve(self._lab, self)
+
+    @cached_property
+    def of_sprint(self) -> frozenset[str]:
+        """The names of the sprint's indexes."""
+        return frozenset(step.index.name for step in self.steps)
 
     def definition(self, name: str) -> IndexDef:
         """Return the definition of an index by its name."""

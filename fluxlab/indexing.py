@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fluxlab.errors import FluxlabError
-from fluxlab.index_lab import SET_PRICE, SETTLED, WALK, IndexLab
+from fluxlab.index_lab import SETTLED, IndexLab
+from fluxlab.index_sets import SET_PRICE, SET_TIMES, WALK
 from fluxlab.indexes import ladder, pricing, wal
 from fluxlab.indexes.decisions import write_ms
 from fluxlab.indexes.foreseen import Foreseen, foresee_hot, foresee_plans
@@ -18,7 +19,7 @@ from fluxlab.indexes.hiding import scratch
 from fluxlab.indexes.pareto import best_first
 from fluxlab.indexes.planner import Question
 from fluxlab.indexes.price import WriteCost, read_price
-from fluxlab.indexes.set_pricing import price_sets
+from fluxlab.indexes.set_pricing import price_sets, read_times, time_set
 from fluxlab.indexes.settle import settle
 from fluxlab.indexes.states import DATABASES
 from fluxlab.indexes.trials import Stand, TrialStore
@@ -168,22 +169,32 @@ def _price_sets(
     report: Report,
 ) -> None:
     """Price what the kept set spares its writes, and what the whole sprint cost them."""
-    known = store.notes.read(SET_PRICE)
+    sets, prices = index_lab.sets_gone(store), store.notes.read(SET_PRICE)
     left = {
         name: gone
-        for name, gone in index_lab.sets_gone(store).items()
-        if name not in known or read_price(name, known[name]).names != set(gone)
+        for name, gone in sets.items()
+        if name not in prices or read_price(name, prices[name]).names != set(gone)
     }
-    if not left:
+    times = store.notes.read(SET_TIMES)
+    is_timed = "kept" in times and read_times(times["kept"]).names == set(sets["kept"])
+    if is_timed and not left:
         return
     tables = sorted(set(index_lab.hideable.values()))
     writes = {table: index_lab.writes_on(table, work) for table in tables}
-    timed = {one.query.name for one in work if one.query.weight >= _TIMED_WEIGHT}
     gin = {table: index_lab.gin_on(table) for table in tables}
     with _priced_stand(lab, work, store) as stand:
-        found = price_sets(stand.sides, writes, gin, left, timed, report)
-    for name, price in found.items():
-        store.notes.write(SET_PRICE, name, price.facts)
+        for name, price in price_sets(stand.sides, writes, gin, left, report).items():
+            store.notes.write(SET_PRICE, name, price.facts)
+        if not is_timed:
+            report(Tick("writes of the kept set", 0, 1))
+            timed = [
+                one
+                for one in work
+                if one.query.is_write and one.query.weight >= _TIMED_WEIGHT
+            ]
+            found = time_set(stand.sides, timed, sets["kept"])
+            store.notes.write(SET_TIMES, "kept", found.facts)
+            report(Tick("writes of the kept set", 1, 1))
 
 
 def _walk(

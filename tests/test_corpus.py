@@ -19,6 +19,7 @@ from corpus import (
     read_corpus,
     score,
 )
+from corpus_producer import SCENES, read_scene
 
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.plan import Plan
@@ -142,6 +143,22 @@ def test_every_plan_has_a_label_and_every_label_a_plan(
 ) -> None:
     assert {plan.name for plan in corpus} == files()
     assert all(plan.path.is_file() for plan in corpus)
+
+
+def test_every_plan_of_a_scene_is_kept_with_the_statement_of_its_label(
+    corpus: tuple[Labelled, ...],
+) -> None:
+    blocks = {
+        f"{version}-{scene.stem}_{block.name}{block.ending}": block
+        for scene in SCENES.glob("*.sql")
+        for block in read_scene(scene)
+        for version in block.versions
+    }
+    kept = {plan.path.name: plan for plan in corpus if "-lab_" not in plan.name}
+
+    assert set(kept) == set(blocks)
+    for name, plan in kept.items():
+        assert plan.statement.split() == blocks[name].sql.split()
 
 
 def test_every_label_uses_a_class_that_is_defined_and_a_node_that_is_there(

@@ -31,6 +31,7 @@ _LEFT_FROM = 0.4
 _SHADE = "rgba(128,128,128,.10)"
 
 Amount = Literal["ms", "blocks"]
+_AXES = {"ms": "1,000 requests take", "blocks": "and touch blocks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,13 @@ def _finish(figure: go.Figure, axis: _Axis) -> None:
         barmode="stack",
         bargap=0.1,
         margin=_MARGIN_PX,
-        legend={"y": 0, "yref": "container", "yanchor": "bottom", "font": {"size": 11}},
+        legend={
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "font": {"size": 11},
+            "traceorder": "normal",
+        },
     )
 
 
@@ -207,8 +214,9 @@ def _log_axis(figure: go.Figure, row: int, levels: Sequence[float], amount: Amou
         tickvals=ticks,
         ticktext=[show_ms(tick) for tick in ticks] if amount == "ms" else labels,
         title={
-            "text": "latency, log scale" if amount == "ms" else "blocks, log scale",
+            "text": f"{_AXES[amount]}, log scale",
             "font": {"size": 12},
+            "standoff": 8,
         },
         automargin=True,
         row=row,
@@ -224,8 +232,8 @@ def log_ticks(low: float, high: float, least: int = 3) -> tuple[list[float], lis
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     within: list[float] = []
-    quarters = tuple(1 + step / 4 for step in range(36))
-    for digits in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, *range(2, 10)), quarters):
+    fine = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0, 4.5, *range(5, 10))
+    for digits in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, *range(2, 10)), fine):
         ticks = (digit * 10.0**power for power in powers for digit in digits)
         within = [tick for tick in ticks if low <= tick <= high]
         if len(within) >= least:
@@ -324,7 +332,7 @@ def _add_changes(
         range=[math.log10(low) - 0.4, math.log10(high) + 0.4],
         tickvals=ticks,
         ticktext=[f"{tick:g} ms" for tick in ticks],
-        title={"text": "by each step, log scale", "font": {"size": 12}},
+        title={"text": "by each step, log scale", "font": {"size": 12}, "standoff": 8},
         automargin=True,
         row=1,
         col=1,

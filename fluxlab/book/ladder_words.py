@@ -60,9 +60,9 @@ def ladder_title(climbed: Climb) -> Sentence:
             f"1,000 requests take {start} before the ladder and {end} after it"
         )
     few = next(
-        number
-        for number in range(1, len(saving) + 1)
-        if sum(saving[:number]) >= _NEARLY_ALL * sum(saving)
+        few
+        for few in range(1, len(saving) + 1)
+        if sum(saving[:few]) >= _NEARLY_ALL * sum(saving)
     )
     share = sum(saving[:few]) / sum(saving)
     verb = "does" if few == 1 else "do"
@@ -80,7 +80,7 @@ def steps(climbed: Climb) -> Sentence:
         for word in _WORDS
     }
     plans = sum(counts.values())
-    words = ", ".join(f"{number:,} {word}" for word, number in counts.items())
+    words = ", ".join(f"{plans_:,} {word}" for word, plans_ in counts.items())
     helping = sum(bool(one.contribution.helped) for one in climbed.rungs)
     hurting = sum(bool(one.contribution.hurt) for one in climbed.rungs)
     unclear = ""
@@ -102,9 +102,10 @@ def steps_title(climbed: Climb) -> Sentence:
     costing = sum(one.saved.ms < 0 for one in climbed.rungs)
     idle = sum(not one.contribution.effects for one in climbed.rungs)
     rest = len(climbed.rungs) - saving - costing - idle
+    costs = "costs" if costing == 1 else "cost"
     return Sentence(
-        f"{saving} of {len(climbed.rungs)} steps save time and {costing} cost some; "
-        f"{idle} change no plan, and of {rest} nothing is clear but the plans"
+        f"{saving} of {len(climbed.rungs)} steps save time, {costing} {costs} some, and "
+        f"{idle} change no plan; of the other {rest} only the plans are clear"
     )
 
 
@@ -128,7 +129,7 @@ def step_table(rungs: Iterable[Rung], tables: Mapping[str, str]) -> pd.DataFrame
         }
         for one in rungs
     )
-    return _named(frame, "step") if len(frame) else frame
+    return named(frame, "step")
 
 
 def all_steps(climbed: Climb, tables: Mapping[str, str]) -> Folded:
@@ -149,13 +150,13 @@ def table_table(climbed: Climb, tables: Mapping[str, str]) -> pd.DataFrame:
             "change a plan": sum(bool(one.contribution.effects) for one in rungs),
             "make something faster": sum(bool(one.contribution.helped) for one in rungs),
             "slower": sum(bool(one.contribution.hurt) for one in rungs),
-            "ms saved": _number(sum(one.saved.ms for one in rungs)),
-            "blocks saved": _number(sum(one.saved.blocks for one in rungs)),
+            "ms saved": number(sum(one.saved.ms for one in rungs)),
+            "blocks saved": number(sum(one.saved.blocks for one in rungs)),
             "size MiB": sum(one.contribution.trial.size_bytes for one in rungs) / 2**20,
         }
         for table, rungs in rows
     )
-    return _named(frame, "table")
+    return named(frame, "table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def ends_table(found: Iterable[End]) -> pd.DataFrame:
         }
         for one in found
     )
-    return _named(frame, "requests")
+    return named(frame, "requests")
 
 
 def ends_sentence(found: Iterable[End]) -> Sentence:
@@ -246,7 +247,7 @@ def economy_table(found: Iterable[Economy]) -> pd.DataFrame:
         for one in found
         if one.trials
     )
-    return _named(frame, "trials")
+    return named(frame, "trials")
 
 
 def economy(found: Iterable[Economy]) -> Sentence:
@@ -292,7 +293,7 @@ def hurts_table(found: Contributions, kinds: Sequence[str]) -> pd.DataFrame:
         ),
         columns=columns,
     )
-    return _named(frame, "index")
+    return named(frame, "index")
 
 
 def hurts(found: Contributions, kinds: Sequence[str]) -> Sentence:
@@ -336,13 +337,17 @@ def _saved(one: Rung) -> str:
         return "0"
     low, high = one.between_ms
     ends_ = " to ".join(
-        "any" if math.isinf(end) or math.isnan(end) else _number(end) for end in (low, high)
+        "any" if math.isinf(end) or math.isnan(end) else number(end) for end in (low, high)
     )
-    return f"{_number(one.saved.ms)} ({ends_})"
+    return f"{number(one.saved.ms)} ({ends_})"
 
 
-def _number(value: float) -> str:
-    """Write an amount with two or three digits and a true minus."""
+def number(value: float) -> str:
+    """Write an amount with two or three digits and a true minus.
+
+    >>> number(1234.5), number(-0.0123), number(0.0004)
+    ('1,234', '−0.012', '4e−04')
+    """
     if abs(value) >= 100:
         text = f"{value:,.0f}"
     else:
@@ -369,5 +374,8 @@ def _apart(part: float) -> str:
     return f"{abs(100 * part):.0f} % {'more' if part > 0 else 'less'}"
 
 
-def _named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+def named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Make a column the row labels, named in the head row; an empty frame stays as it is."""
+    if column not in frame:
+        return frame
     return frame.set_index(column).rename_axis(index=None, columns=column)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pandas as pd
 
 from fluxlab.book import phrases
-from fluxlab.book.ladder_words import _named, _number
+from fluxlab.book.ladder_words import named, number
 from fluxlab.book.sentences import Sentence
 from fluxlab.indexes.order import PLACES, Effectiveness, Standing
 from fluxlab.indexes.trials import Kind
@@ -97,19 +97,19 @@ def places_table(found: Iterable[Standing]) -> pd.DataFrame:
             "index": one.index,
             **{f"ms, {_HEADS[place]}": _ms(one, place) for place in PLACES},
             **{
-                f"blocks, {_HEADS[place]}": _number(one.by_place[place].saved_blocks)
+                f"blocks, {_HEADS[place]}": number(one.by_place[place].saved_blocks)
                 for place in PLACES
             },
         }
         for one in found
     )
-    return _named(frame, "index") if len(frame) else frame
+    return named(frame, "index")
 
 
 def _ms(one: Standing, place: Kind) -> str:
     word = one.words[PLACES.index(place)]
     saved = one.saved_ms(place)
-    return _number(saved) if word in ("helps", "hurts") else word
+    return number(saved) if word in ("helps", "hurts") else word
 
 
 def late(found: Iterable[Standing]) -> Sentence:
@@ -123,7 +123,7 @@ def late(found: Iterable[Standing]) -> Sentence:
     most = max(known, key=lambda one: one.saved_ms("alone"))
     return Sentence(
         f"{_counted(len(known))} alone and came too late in the ladder. The largest is "
-        f"`{most.index}`: alone it saves {_number(most.saved_ms('alone'))} ms in 1,000 "
+        f"`{most.index}`: alone it saves {number(most.saved_ms('alone'))} ms in 1,000 "
         f"requests, and when the ladder came to it, {phrases.listed(most.served_by)} "
         "served those queries."
     )
@@ -154,7 +154,7 @@ def late_table(found: Iterable[Standing]) -> pd.DataFrame:
         ),
         columns=columns,
     )
-    return _named(frame, "index")
+    return named(frame, "index")
 
 
 def patterns(found: Iterable[Standing]) -> pd.DataFrame:
@@ -173,7 +173,7 @@ def patterns(found: Iterable[Standing]) -> pd.DataFrame:
         }
         for words, known in rows
     )
-    return _named(frame, "alone")
+    return named(frame, "alone")
 
 
 def cases(found: Iterable[Standing]) -> pd.DataFrame:
@@ -187,7 +187,7 @@ def cases(found: Iterable[Standing]) -> pd.DataFrame:
         for number, (seen, case, _) in enumerate(_CASES)
         if counts[number]
     )
-    return _named(frame, "what was seen")
+    return named(frame, "what was seen")
 
 
 def idle(found: Iterable[Standing]) -> Sentence:

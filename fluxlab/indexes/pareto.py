@@ -18,7 +18,7 @@ from fluxlab.indexes.climb import ratio_of
 from fluxlab.indexes.contribution import Contribution, Effect
 from fluxlab.indexes.foreseen import Foreseen, digest_of
 from fluxlab.indexes.planner import Key
-from fluxlab.indexes.price import WriteCost
+from fluxlab.indexes.price import WritePrice
 
 #: A plan of a pair: its key and the digest of the plan's text.
 Node = tuple[Key, str]
@@ -95,13 +95,13 @@ def curve(
     times: Mapping[Node, float],
     weights: Mapping[Key, float],
     sizes: Mapping[str, int],
-    costs: Sequence[WriteCost],
+    writes: Sequence[WritePrice],
     write_weights: Mapping[str, float],
 ) -> tuple[Point, ...]:
     """Return the set after each step, from the base to all.
 
-    `sizes` are those of all indexes that count, `costs` what writes do with all of them,
-    `weights` are of the pairs that count and `write_weights` of the writes.
+    `sizes` are those of all indexes that count, `writes` what the whole walk costs each
+    write, `weights` are of the pairs that count and `write_weights` of the writes.
     """
     known: dict[Key, list[float]] = {}
     for (key, _), time_ms in times.items():
@@ -112,12 +112,13 @@ def curve(
     added: tuple[str | None, ...] = (None, *foreseen.order)
     for number, name in enumerate(added):
         current |= foreseen.plans[number]
-        hot |= foreseen.hot[number] if number < len(foreseen.hot) else {}
+        hot |= foreseen.hot[number]
         hidden = frozenset(foreseen.order[number:])
         shown = [size for one, size in sizes.items() if one not in hidden]
         wal_bytes = sum(
-            write_weights.get(one.query, 0.0) * wal_without(one, hidden, hot)
-            for one in costs
+            write_weights.get(one.on.query, 0.0)
+            * wal_without(one, hidden, _share(hot, foreseen.hot[0], one))
+            for one in writes
         )
         low, high, unknown = _time(current, times, known, weights)
         middle = (low + high) / 2
@@ -145,20 +146,31 @@ def _time(
     return low, high, unknown
 
 
-def wal_without(
-    cost: WriteCost, hidden: Collection[str], hot: Mapping[str, float]
-) -> float:
+def wal_without(write: WritePrice, hidden: Collection[str], hot: float) -> float:
     """Return the bytes that a write logs without some indexes, worked out from its parts.
 
-    The entries of those that stay, of as many updates as are not HOT then.
+    The entries of those that stay, of as many updates as are not HOT then: `hot` is the
+    share of those that are HOT without any of the indexes of the price.
     """
-    share = 1.0
-    if cost.query in hot and cost.updates:
+    cost, share = write.on, 1.0
+    if cost.updates and write.off.updates:
+        most = write.off.hot_updates / write.off.updates
         before = 1 - cost.hot_updates / cost.updates
-        share = (1 - hot[cost.query]) / before if before else 1.0
+        share = (1 - hot * most) / before if before else 1.0
     stay = cost.entries_beside(hidden).size_bytes
     due = sum(size for name, size in cost.deferred.items() if name not in hidden)
-    return cost.rows_wal.size_bytes + share * (stay + due)
+    return cost.rows_wal.size_bytes + share * stay + due
+
+
+def _share(
+    hot: Mapping[str, float], first: Mapping[str, float], write: WritePrice
+) -> float:
+    """Return which share of the updates that were HOT at first is so now."""
+    query = write.on.query
+    if not first.get(query):
+        # Nothing on the way takes it away.
+        return 1.0
+    return hot[query] / first[query]
 
 
 def frontier(points: Sequence[Point]) -> tuple[Point, ...]:

@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes import wal
 from fluxlab.indexes.hiding import hidden
-from fluxlab.indexes.planner import Planner, Question
+from fluxlab.indexes.planner import Key, Planner, Question
 from fluxlab.indexes.price import Operation, Price, WriteCost, priced
 from fluxlab.plans.explain import explain_text
 from fluxlab.plans.plan import Plan
@@ -104,7 +104,9 @@ def price(
     """
     off_side, on_side = sides
     off = costs_without(off_side, table, writes, (index,))
-    slowdowns = times_with(sides, (index,), [one for one in timed if one.query.name in on])
+    clocked = [one for one in timed if one.query.name in on]
+    times = times_with(sides, (index,), clocked)
+    slowdowns = {one.query.name: times[one.key] for one in clocked}
     planning_ms = 0.0
     if planned is not None:
         with hidden(off_side, (index,)), hidden(on_side, ()):
@@ -114,8 +116,8 @@ def price(
 
 def times_with(
     sides: Sides, names: Collection[str], writes: Sequence[Question]
-) -> dict[str, tuple[Speedup, float]]:
-    """Time writes with some indexes and without them, by the name of the Query.
+) -> dict[Key, tuple[Speedup, float]]:
+    """Time writes with some indexes and without them, by the keys of their Questions.
 
     A Speedup, time with ÷ without, and the median without, in ms. Both sides are idle.
     """
@@ -123,7 +125,7 @@ def times_with(
     if not writes:
         return {}
     with hidden(off_side, names, from_executor=True), hidden(on_side, ()):
-        return {one.query.name: _time(on_side, off_side, one) for one in writes}
+        return {one.key: _time(on_side, off_side, one) for one in writes}
 
 
 def _costs(

@@ -1,8 +1,9 @@
 """What a set of indexes gives and costs as a whole, in 1,000 requests.
 
 Two sets are measured pair by pair: the base and all. The kept set is all, with what the
-last Trial of the settlement found: of each pair whose plan changes once the others are
-gone, what it takes longer, or less long, where the clock is sure.
+last Trial of the settlement found: of each read whose plan changes once the others are
+gone, what it takes longer, or less long, where the clock is sure. Its writes were timed
+with the others hidden from them.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fluxlab.indexes.contribution import Contribution, Effect
-from fluxlab.indexes.decisions import sure_ms
 from fluxlab.indexes.planner import Key
-from fluxlab.indexes.price import Price, WriteCost
+from fluxlab.indexes.price import WriteCost
 from fluxlab.workload.store import Measurement
 
 
@@ -30,8 +30,9 @@ class Totals:
     """What a set of indexes gives and costs, per 1,000 requests to the application.
 
     `read_ms` and `read_blocks` are of reads, `write_ms`, `wal_bytes` and `hot_share` of
-    writes. `index_bytes` is the size of these indexes, those of constraints left out. Of
-    `cut_off` pairs only a bound is known: the times and blocks are at least so much.
+    writes. `write_error_ms` is half a 95 % interval where the writes are told by what
+    is spared. `index_bytes` is the size of these indexes, those of constraints left out.
+    Of `cut_off` pairs only a bound is known: times and blocks are at least so much.
     `unmeasured` are Queries that have no part in it.
     """
 
@@ -43,6 +44,7 @@ class Totals:
     write_ms: float
     wal_bytes: float
     hot_share: float
+    write_error_ms: float = 0.0
     cut_off: int = 0
     unmeasured: tuple[str, ...] = ()
 
@@ -95,8 +97,8 @@ def totals_of_run(
         write_ms,
         log.wal_bytes,
         log.hot_share,
-        cut_off,
-        tuple(unmeasured),
+        cut_off=cut_off,
+        unmeasured=tuple(unmeasured),
     )
 
 
@@ -106,15 +108,15 @@ def totals_without(
     sizes: Mapping[str, int],
     dropped: Contribution,
     writes: Collection[str],
-    spared: Price,
-    weights: Mapping[str, float],
+    log: Log,
+    spared_ms: tuple[float, float],
 ) -> Totals:
     """Return the Totals of a set: those of all, with what is otherwise without the rest.
 
-    `dropped` is the Trial with the rest gone, `spared` the Price of the rest.
+    `dropped` is the Trial with the rest gone, `spared_ms` what the writes take less then,
+    with half its interval.
     """
     reads = [one for one in dropped.effects if one.change.query not in writes]
-    log = log_of((one.off for one in spared.writes), weights)
     without_change = len(dropped.trial.switches) - len(dropped.effects)
     unmeasured = (f"{without_change} changed plans",) if without_change else ()
     return replace(
@@ -124,7 +126,8 @@ def totals_without(
         index_bytes=sum(sizes.values()),
         read_ms=whole.read_ms + sum(one.saved_ms for one in reads),
         read_blocks=whole.read_blocks + sum(map(_blocks, reads)),
-        write_ms=whole.write_ms - spared.per_thousand(weights, sure_ms),
+        write_ms=whole.write_ms - spared_ms[0],
+        write_error_ms=spared_ms[1],
         wal_bytes=log.wal_bytes,
         hot_share=log.hot_share,
         cut_off=whole.cut_off + sum(map(_is_newly_cut_off, reads)),

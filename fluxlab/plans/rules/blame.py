@@ -13,7 +13,7 @@ from math import prod
 
 from fluxlab.plans.findings import Confidence
 from fluxlab.plans.rules.expressions import FIXED, RANGES, Term
-from fluxlab.plans.rules.filters import column_of, distinct_values, is_common
+from fluxlab.plans.rules.filters import LEAST_DISTINCT, column_of, distinct_values
 from fluxlab.plans.rules.index_scans import addable, terms_in
 from fluxlab.plans.rules.rule import Seen
 from fluxlab.plans.surroundings import KnownTable
@@ -24,6 +24,24 @@ LEAST_PART = 0.5
 RANGE_KEEPS = 1 / 3
 #: What we suppose of a comparison with a value that is common or unknown.
 VALUE_KEEPS = 0.5
+
+
+_ADDED = (
+    "Try an index that also has {names} as a key, or only the rows that pass, where the "
+    "test is always the same. INCLUDE does not help: included columns find no rows. Not "
+    "where the throwing away is quick and writes are many."
+)
+_NOT_ADDED = (
+    "As it is written no ordinary index can test {names}: a pattern, a function, an OR or "
+    "a search inside values needs an index made for it (an expression, trigrams, GIN), or "
+    "another test that leaves fewer rows first. A key or INCLUDE more does not help."
+)
+_UNCLEAR = (
+    "The plan does not say which of {names} throws the rows away: count the rows that each "
+    "keeps. Where it is {added}, try an index that has it as a key as well; for the rest "
+    "no ordinary index can help. INCLUDE does not help: included columns find no rows."
+)
+_AS_RANGE = " Written as one comparison, {range}, it is a range that a key can find."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +57,30 @@ class Blame:
     confidence: Confidence
 
     @property
-    def columns(self) -> str:
-        """The columns in the terms; empty where all of it is about other tables."""
-        names = (name for term in self.terms for name in term.columns)
-        return ", ".join(dict.fromkeys(names))
+    def on_columns(self) -> str:
+        """The columns in the terms, behind "on"; empty where no column is in them."""
+        return f" on {_named(self.terms)}" if _named(self.terms) else ""
+
+    @property
+    def advice(self) -> str:
+        """What to try, and what does not help."""
+        names = _named(self.terms) or "it"
+        if not self.added:
+            range_ = as_range(self.terms)
+            rewritten = _AS_RANGE.format(range=range_) if range_ else ""
+            return _NOT_ADDED.format(names=names) + rewritten
+        if self.added == self.terms:
+            return _ADDED.format(names=names)
+        return _UNCLEAR.format(names=names, added=_named(self.added, " or "))
 
 
-def blamed(seen: Seen) -> Blame:
-    """Return what throws rows away at a scan of an index, as far as anybody can tell."""
-    node, table = seen.node, seen.table
-    terms, added = terms_in(seen, "Filter"), tuple(addable(seen))
+def blamed(seen: Seen, share: float) -> Blame:
+    """Return what throws away this share of the rows that the scan of an index found."""
+    table, added = seen.table, tuple(addable(seen))
+    terms = terms_in(seen, "Filter")
     others = tuple(term for term in terms if term not in added)
-    share = node.rows_removed / max(1, node.rows_read)
-    known: Confidence = "sure" if table else "likely"
     if not added or not others:
-        return Blame(terms, added, share, known)
+        return Blame(terms, added, share, "sure" if table else "likely")
     (most, is_told), (others_most, others_told) = _most(table, added), _most(table, others)
     if others_told and others_most < LEAST_PART * share:
         return Blame(added, added, share, "likely")
@@ -65,6 +92,10 @@ def blamed(seen: Seen) -> Blame:
         # `deleted_at is null` beside something else is seldom what finds few rows.
         return Blame(others, (), share, "possible")
     return Blame(terms, added, min(share, most), "possible")
+
+
+def _named(terms: Iterable[Term], between: str = ", ") -> str:
+    return between.join(dict.fromkeys(name for one in terms for name in one.columns))
 
 
 def _most(table: KnownTable | None, terms: Iterable[Term]) -> tuple[float, bool]:
@@ -83,28 +114,31 @@ def _kept(table: KnownTable | None, term: Term) -> tuple[float, bool]:
         return RANGE_KEEPS, False
     # What is common among a few values may have nearly all rows, or nearly none.
     distinct = distinct_values(table, term)
-    if distinct is None or is_common(distinct):
+    if distinct is None or distinct < LEAST_DISTINCT:
         return VALUE_KEEPS, False
     equal = (1 - (nulls or 0.0)) / distinct
     if term.operator == "=":
         return equal, True
-    return (1 - equal - (nulls or 0.0), True) if term.operator == "<>" else (VALUE_KEEPS, False)
+    return (
+        (1 - equal - (nulls or 0.0), True)
+        if term.operator == "<>"
+        else (VALUE_KEEPS, False)
+    )
 
 
 def as_range(terms: Sequence[Term]) -> str:
-    """Return how an OR that only excuses a missing value is written as one comparison.
+    """Return an OR that only excuses a missing value as one comparison, else nothing.
 
     >>> from fluxlab.plans.rules.expressions import terms_of
     >>> as_range(terms_of("((r.seen_at IS NULL) OR (t.made_at > r.seen_at))", "t"))
-    "made_at > coalesce(r.seen_at, '-infinity')"
+    'made_at > coalesce(r.seen_at, …)'
     """
     for term in terms:
-        own = [one for arm in term.arms for one in arm if one.columns]
-        excuses = [one for arm in term.arms for one in arm if not one.columns]
-        is_range = len(own) == 1 and own[0].operator in RANGES and own[0].column
-        if len(term.arms) == 2 and len(excuses) == 1 and is_range:
-            value = excuses[0].text.lower().removesuffix(" is null")
-            if value != excuses[0].text.lower():
-                least = "-infinity" if own[0].operator.startswith(">") else "infinity"
-                return f"{own[0].column} {own[0].operator} coalesce({value}, '{least}')"
+        if len(term.arms) != 2 or any(len(arm) != 1 for arm in term.arms):
+            continue
+        excuse, range_ = sorted((arm[0] for arm in term.arms), key=lambda one: one.columns)
+        value = excuse.text.removesuffix(" IS NULL")
+        is_excused = not excuse.columns and value != excuse.text and value in range_.text
+        if is_excused and range_.column and range_.operator in RANGES:
+            return f"{range_.column} {range_.operator} coalesce({value}, …)"
     return ""

@@ -150,12 +150,18 @@ def quoted(name: str) -> str:
     return f'"{known}"' if known.endswith("\n") else known
 
 
-def index_on(relation: str, terms: Iterable[Term], order: Sequence[str] = ()) -> str | None:
+def index_on(
+    relation: str,
+    terms: Iterable[Term],
+    order: Sequence[str] = (),
+    tested: Sequence[str] = (),
+) -> str | None:
     """Return SQL for an index that finds the rows of some terms, or None without a key.
 
     Columns compared for equality come first, in any order; one range, or the columns
-    that rows are ordered by, comes last, because what follows it finds nothing. A test
-    that is the same in every execution becomes the predicate of a partial index.
+    that rows are ordered by, comes last, because what follows it finds nothing; the keys
+    in `tested` follow all the same, to spare a visit to the table. A test that is the
+    same in every execution becomes the predicate of a partial index.
 
     >>> print(index_on("files", terms_of("(size > 9) AND (kind = 'a') AND (NOT hidden)")))
     create index on files (kind, size) where not hidden;
@@ -166,7 +172,7 @@ def index_on(relation: str, terms: Iterable[Term], order: Sequence[str] = ()) ->
     fixed = [term for term in known if term.operator in FIXED]
     keys = [str(term.key) for term in equal][:MOST_EQUAL_KEYS]
     tail = [str(term.key) for term in ranges][:1] or list(order)
-    keys = _once([*keys, *tail])
+    keys = _once([*keys, *tail, *tested])
     if not keys:
         # A test such as `failed is null` can be the key itself.
         keys, fixed = _once(str(term.key) for term in fixed if term.operator != "<>"), []

@@ -116,12 +116,17 @@ def is_promising(table: KnownTable | None, term: Term) -> bool:
     """Whether an equality finds few rows, as far as the statistics tell."""
     if term.operator not in ("=", "= any"):
         return False
+    distinct = distinct_values(table, term)
+    return distinct is None or distinct >= LEAST_DISTINCT
+
+
+def distinct_values(table: KnownTable | None, term: Term) -> float | None:
+    """Return how many values the column of a term has, as far as the statistics tell."""
     column = column_of(table, term)
     if table is None or column is None or column.n_distinct is None:
-        return True
+        return None
     is_share = column.n_distinct < 0
-    distinct = -column.n_distinct * table.rows if is_share else column.n_distinct
-    return distinct >= LEAST_DISTINCT
+    return -column.n_distinct * table.rows if is_share else column.n_distinct
 
 
 def heading(table: KnownTable | None, term: Term) -> KnownIndex | None:

@@ -15,7 +15,7 @@ from fluxlab.plans.rules.expressions import (
     quoted,
     terms_of,
 )
-from fluxlab.plans.rules.filters import type_of
+from fluxlab.plans.rules.filters import LEAST_DISTINCT, distinct_values, type_of
 from fluxlab.plans.rules.rule import Seen
 from fluxlab.plans.rules.saying import counted
 from fluxlab.plans.surroundings import KnownIndex, KnownTable
@@ -147,7 +147,16 @@ def addable(seen: Seen) -> list[Term]:
     """Return the terms of the filter that an ordinary index could test as well."""
     terms = terms_in(seen, "Filter")
     fixed = [one for one in terms if one.operator == "<>" and one.value is not None]
-    return fixed + plain_in(seen, terms)
+    return [one for one in fixed if not _is_of_many(seen, one)] + plain_in(seen, terms)
+
+
+def _is_of_many(seen: Seen, term: Term) -> bool:
+    """Whether `<>` leaves one of many values out: a parameter, and hardly any row.
+
+    As the predicate of an index it would serve that one value alone.
+    """
+    distinct = distinct_values(table_of(seen), term)
+    return term.value_type == "uuid" if distinct is None else distinct >= LEAST_DISTINCT
 
 
 def filters_most(seen: Seen) -> bool:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fluxlab.plans.rules import visits
+from fluxlab.plans.rules.blame import blamed
 from fluxlab.plans.rules.expressions import (
     EQUALITIES,
+    FIXED,
     RANGES,
     Term,
     index_on,
@@ -45,17 +47,6 @@ LONG_LIST = 1_000
 #: Of the execution: what two indexes cost where one would do.
 BITMAP_SHARE = 0.1
 
-_ADDED = (
-    "Try an index that also has {names} as a key, or only the rows that pass, where the "
-    "test is always the same. INCLUDE does not help: included columns find no rows. Not "
-    "where the throwing away is quick and writes are many."
-)
-_NOT_ADDED = (
-    "As it is written no ordinary index can test {names}: a pattern, a function, an OR or "
-    "a search inside values needs an index made for it (an expression, trigrams, GIN), or "
-    "another test that leaves fewer rows first. A key or INCLUDE more does not help."
-)
-
 
 @rule("R07", "An index that finds too many rows")
 def _inefficient(seen: Seen) -> Said | None:
@@ -66,22 +57,22 @@ def _inefficient(seen: Seen) -> Said | None:
         return None
     if removed < LEAST_REMOVED or removed <= node.rows_kept:
         return None
-    terms, added = terms_in(seen, "Filter"), addable(seen)
-    if not added and any(is_mismatched(seen.table, term) for term in terms):
+    if not addable(seen) and any(
+        is_mismatched(seen.table, term) for term in terms_in(seen, "Filter")
+    ):
         return None  # R54 says why
     index = node.index or node.children[0].index
     share = removed / max(1, removed + node.rows_kept)
-    tested = added or terms
-    names = ", ".join(dict.fromkeys(name for term in tested for name in term.columns))
+    to_blame = blamed(seen, share)
     return Said(
         f"The index {index} finds {counted(removed + node.rows_kept, 'row')} of "
-        f"{node.relation}, and the filter on {names} throws {removed:,} of them away, "
-        f"{percent(share)}.",
-        _ADDED.format(names=names) if added else _NOT_ADDED.format(names=names),
+        f"{node.relation}, and the filter{to_blame.on_columns} throws {removed:,} of them "
+        f"away, {percent(share)}.",
+        to_blame.advice,
         {"rows_found": removed + node.rows_kept, "rows_thrown_away": removed},
-        wasted=share,
-        confidence="sure" if seen.table else "likely",
-        fix=_with_filter(node.relation, plain_in(seen, condition), added),
+        wasted=to_blame.share,
+        confidence=to_blame.confidence,
+        fix=_with_filter(node.relation, plain_in(seen, condition), to_blame.added),
         # The index below a bitmap found what is thrown away.
         time_ms=node.time_ms if node.kind == "Bitmap Heap Scan" else None,
     )
@@ -94,7 +85,9 @@ def _with_filter(relation: str, found: Sequence[Term], added: Sequence[Term]) ->
     # `is not null` in an Index Cond says that the index is there for its order.
     order = [str(one.key) for one in found if one.operator == "is not null"]
     sought = [one for one in found if one.operator != "is not null"]
-    return index_on(relation, [*sought, *added], order)
+    # What follows a range finds nothing, and yet is tested before the table is visited.
+    tested = [str(one.key) for one in added if one.operator not in FIXED]
+    return index_on(relation, [*sought, *added], order, tested)
 
 
 def _bitmap_terms(seen: Seen) -> tuple[Term, ...]:

@@ -6,6 +6,7 @@ from fluxlab.plans.plan import PlanNode
 from fluxlab.plans.rules import thrown_away
 from fluxlab.plans.rules.expressions import columns_of, quoted, terms_of
 from fluxlab.plans.rules.filters import LEAST_REMOVED, condition_of, empty_partitions
+from fluxlab.plans.rules.narrow_scans import in_index_alone, narrow_enough
 from fluxlab.plans.rules.rule import Rule, Seen
 from fluxlab.plans.rules.saying import Said, counted, matters, percent, rule
 
@@ -35,12 +36,24 @@ def _right_scan(seen: Seen) -> Said | None:
     if node.loops > node.processes or _is_below(seen, "Limit"):
         return None
     kept = node.rows_kept / node.rows_read
-    return Said(
+    names = narrow_enough(seen)
+    reads = (
         f"This scan reads {counted(node.rows_read, 'row')} of {node.relation} and keeps "
-        f"{node.rows_kept:,}, {percent(kept)} of them: reading the whole table is right.",
+        f"{node.rows_kept:,}, {percent(kept)} of them"
+    )
+    evidence = {"rows_read": node.rows_read, "rows_kept": node.rows_kept}
+    if names:
+        return Said(
+            f"{reads}, and nothing but {' and '.join(names)} is asked of a row.",
+            in_index_alone(seen, names),
+            evidence | {"share_kept": kept, "blocks": node.own_blocks},
+            is_note=True,
+        )
+    return Said(
+        f"{reads}: reading the whole table is right.",
         "Do not add an index for this filter: it would touch the same blocks one by one, "
         "and every write would pay for it. It pays for values that few rows have.",
-        {"rows_read": node.rows_read, "rows_kept": node.rows_kept, "share_kept": kept},
+        evidence | {"share_kept": kept},
         confidence="sure" if seen.table else "likely",
         is_note=True,
     )

@@ -13,6 +13,7 @@ from fluxlab.plans.rules.below import (
     scan_below,
     terms_below,
 )
+from fluxlab.plans.rules.blame import blamed
 from fluxlab.plans.rules.expressions import (
     EQUALITIES,
     FIXED,
@@ -38,6 +39,12 @@ TRAPPED_PER_ROW = 1_000
 LARGE_GROUP = 1_000
 #: Rows that OFFSET reads and throws away before they are worth a word.
 MANY_SKIPPED = 1_000
+
+_TRAPPED = "The planner expected such rows to be spread evenly, and to stop soon. "
+_IN_ORDER = (
+    "An index on the filtered columns, followed by those of the order, finds them at once. "
+    "Another index on the order alone changes nothing."
+)
 _DIRECTION = re.compile(r" (?=(?:ASC|DESC|NULLS)\b)")
 
 
@@ -129,15 +136,15 @@ def _order_trap(seen: Seen) -> Said | None:
     indexes = seen.table.indexes if seen.table else ()
     own = next((one for one in indexes if one.name == node.index), None)
     keys = own.keys if own and own.method == "btree" else ()
+    to_blame = blamed(seen, removed / max(1, node.rows_read))
     return Said(
         f"{node.index} is read in its order until the limit is reached: "
         f"{counted(removed, 'row')} fail the filter for {kept:,} returned.",
-        "The planner expected such rows to be spread evenly, and to stop soon. An index on "
-        "the filtered columns, followed by those of the order, finds them at once. Another "
-        "index on the order alone changes nothing.",
+        _TRAPPED + (_IN_ORDER if to_blame.added else to_blame.advice),
         {"rows_removed": removed, "rows_returned": kept},
-        wasted=removed / max(1, node.rows_read),
-        fix=index_in_order(seen, node, keys) if keys else None,
+        wasted=to_blame.share,
+        confidence="possible" if to_blame.confidence == "possible" else "likely",
+        fix=index_in_order(seen, node, keys) if keys and to_blame.added else None,
     )
 
 
