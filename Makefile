@@ -19,8 +19,8 @@ help:            ## list the targets
 run: $(READY)    ## servers, data, every measurement, the book (SIZE=tiny|small|medium BUDGET=quick|standard|thorough)
 	@$(BIN)/fluxlab run $(if $(SIZE),--size $(SIZE)) $(if $(BUDGET),--budget $(BUDGET))
 
-test: $(READY)   ## the whole suite, on real servers
-	@$(BIN)/python -m pytest
+test: $(READY)   ## the whole suite, on real servers, in two sessions side by side
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lab: $(READY)    ## JupyterLab on chapter 00
 	@$(BIN)/jupyter trust notebooks/*.ipynb >/dev/null

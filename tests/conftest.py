@@ -77,6 +77,20 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return request.config.stash.setdefault(SENTENCES, []).append
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the sentences of a worker to the session that reports (pytest-xdist)."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["sentences"] = session.config.stash.get(SENTENCES, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Take over the sentences of a worker that is done; one that crashed has none."""
+    said = getattr(node, "workeroutput", {}).get("sentences", [])
+    config = node.config  # type: ignore[attr-defined]
+    config.stash.setdefault(SENTENCES, []).extend(said)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for sentence in terminalreporter.config.stash.get(SENTENCES, []):
         terminalreporter.write_line(sentence)
