@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
 
 from fluxlab.book.evidence import Evidence
 from fluxlab.indexes.catalog import Catalog, IndexFacts, TableFacts
+from fluxlab.indexes.contribution import Contributions
+from fluxlab.indexes.trials import Kind, Trial
 from fluxlab.plans.plan import Plan
 from fluxlab.plans.reading import read_plan
 from fluxlab.workload.sample import Sample
@@ -48,6 +51,10 @@ class Pair:
     def speedup(self) -> Speedup:
         ratio = self.before_ms / self.after_ms
         return Speedup(ratio, ratio / self.spread, ratio * self.spread)
+
+    @property
+    def by_clock(self) -> Outcome:
+        return self.outcome
 
     @property
     def sentence(self) -> str:
@@ -123,3 +130,16 @@ def evidence(*pairs: Pair, **changes: object) -> Evidence:
         answers={},
     )
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def tried(**pairs: Sequence[Pair]) -> Contributions:
+    """Trials of kind *without*, or of another: `alone__idx_a=[...]`."""
+    trials: dict[Kind, dict[str, Trial]] = {"without": {}, "alone": {}, "ladder": {}}
+    changes = {}
+    for subject, found in pairs.items():
+        kind, _, name = subject.rpartition("__")
+        switches = tuple(f"{subject} {number}" for number in range(len(found)))
+        changes.update(zip(switches, found, strict=True))
+        of = trials[kind or "without"]  # type: ignore[index]
+        of[name] = Trial(kind or "without", name, 9, switches, 3)  # type: ignore[arg-type]
+    return Contributions(trials, changes, {})  # type: ignore[arg-type]

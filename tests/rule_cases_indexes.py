@@ -30,6 +30,30 @@ from generate_series(1, 60000) as numbers (number);
 vacuum analyze tasks;
 """
 
+# Who read the tasks of a squad last: nearly all of them are older than that.
+READERS = (
+    TASKS
+    + """
+alter table tasks add squad int, add deleted_at timestamptz;
+update tasks
+set squad = user_id & 15, deleted_at = case when id % 50 = 0 then created_at end;
+create index on tasks (squad);
+create table readers (squad int not null, seen_at timestamptz);
+insert into readers values (7, '2024-05-03');
+vacuum full tasks;
+vacuum analyze tasks;
+analyze readers;
+"""
+)
+UNREAD = """
+select count(tasks.id)
+from readers
+join tasks
+    on tasks.squad = readers.squad
+    and tasks.deleted_at is null
+    and {since}
+"""
+
 # A queue: all but the last rows are done and deleted, and nobody has vacuumed.
 QUEUE = """
 create table queue (id int primary key, payload text);
@@ -71,6 +95,48 @@ CASES = (
         wrong="create index on tasks (user_id) include (priority)",
         has_fix=True,
         is_pasted=True,
+    ),
+    Case(
+        "R07",
+        "an OR over two tables throws the rows away, and not the test beside it",
+        setup=READERS,
+        statement=UNREAD.format(
+            since="(readers.seen_at is null or tasks.created_at > readers.seen_at)"
+        ),
+        right="create index on tasks (squad, created_at)",
+        rewritten=UNREAD.format(
+            since="tasks.created_at > coalesce(readers.seen_at, '-infinity')"
+        ),
+        wrong="create index on tasks (squad) where deleted_at is null",
+    ),
+    Case(
+        "R07",
+        "a value of many beside a function that keeps every row",
+        setup=TASKS + "create index on tasks (project_id)",
+        statement="select id from tasks"
+        " where project_id = 7 and user_id = 9 and length(title) > 3",
+        right="create index on tasks (project_id, user_id)",
+        wrong="create index on tasks (project_id) include (user_id)",
+        has_fix=True,
+    ),
+    Case(
+        "R07",
+        "a range behind a range",
+        setup=TASKS + "create index on tasks (user_id)",
+        statement="select id from tasks where user_id < 12 and priority > 48",
+        right="create index on tasks (user_id, priority)",
+        wrong="create index on tasks (user_id) include (priority)",
+        has_fix=True,
+    ),
+    Case(
+        "R07",
+        "a value that hardly any row has is left out, and another one sought",
+        setup=TASKS + "create index on tasks (project_id)",
+        statement="select id from tasks"
+        " where project_id = 7 and user_id <> 9 and priority > 48",
+        right="create index on tasks (project_id, priority)",
+        wrong="create index on tasks (project_id) where user_id <> 9",
+        has_fix=True,
     ),
     Case(
         "R08",

@@ -88,6 +88,14 @@ CASES = (
         wrong="create index on files (kind)",
     ),
     Case(
+        "R02",
+        "most rows are counted, and nothing else is asked of them",
+        setup=FILES,
+        statement="select count(*) from files where kind = 'image'",
+        right="create index on files (kind); vacuum files",
+        wrong="create index on files (size); vacuum files",
+    ),
+    Case(
         "R03",
         "a function around the column",
         setup=FILES + "create index on files (name)",

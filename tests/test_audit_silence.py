@@ -8,6 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from audit_cases import audited, fresh_schema, run, schema_of
+from audit_sound import PARTITIONED, PARTITIONED_TABLE, QUIET, QUIET_SETUP, SOUND
 
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes.audit import audit
@@ -486,3 +487,122 @@ def test_an_audit_is_grouped_by_index_and_shown_as_a_frame(
     assert "3 findings (2 high, 1 note) on 2 indexes by 3 rules" in repr(result)
     assert result.weighs("high")
     assert not audited(connection, "needless_direction").weighs("low")
+
+
+def test_no_rule_has_anything_against_a_sound_schema(
+    connection: psycopg.Connection,
+) -> None:
+    run(connection, SOUND)
+
+    result = audited(connection)
+
+    assert [(one.slug, one.object) for one in result] == []
+    assert [one.slug for one in result.unasked] == ["loose_leaves"]
+
+
+@pytest.mark.parametrize("slug", PARTITIONED)
+def test_a_fault_of_a_partitioned_table_is_reported_once(
+    connection: psycopg.Connection, slug: str
+) -> None:
+    run(connection, PARTITIONED_TABLE + PARTITIONED[slug] + "; analyze")
+
+    (finding,) = audited(connection, slug)
+
+    assert finding.object.startswith("fault")
+    assert finding.table == "whole"
+    assert finding.fix is None or "concurrently" not in finding.fix
+
+
+def test_no_rule_speaks_of_the_catalog_itself(connection: psycopg.Connection) -> None:
+    run(connection, "analyze")
+    for rule in RULES:
+        if rule.needs is None:
+            rows = connection.execute(rule.sql.encode()).fetchall()
+            schemas = {str(row[0]) for row in rows}
+            assert not [one for one in schemas if one.startswith(("pg_", "information_"))]
+
+
+@pytest.mark.parametrize(
+    ("slug", "indexes"), QUIET, ids=[f"{n} {one[0]}" for n, one in enumerate(QUIET)]
+)
+def test_a_rule_leaves_alone_what_only_looks_like_its_fault(
+    connection: psycopg.Connection, slug: str, indexes: str
+) -> None:
+    run(connection, f"{QUIET_SETUP}{indexes}; analyze")
+
+    result = audited(connection, slug)
+
+    assert result.asked == (slug,)
+    assert result.findings == ()
+
+
+def test_a_foreign_key_is_not_served_by_a_column_that_is_only_included(
+    connection: psycopg.Connection,
+) -> None:
+    run(
+        connection,
+        """create table plans (a int, b int, primary key (a, b));
+        create table steps (x int, y int, foreign key (x, y) references plans);
+        create index on steps (x) include (y)""",
+    )
+
+    assert [one.rule for one in audited(connection, "H17", "H18")] == ["H17"]
+
+
+def test_a_foreign_key_is_not_served_by_an_index_that_is_not_valid(
+    connection: psycopg.Connection,
+) -> None:
+    run(
+        connection,
+        """create table plans (a int primary key);
+        create table steps (x int references plans);
+        insert into plans values (1); insert into steps values (1), (1)""",
+    )
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute("create unique index concurrently broken on steps (x)")
+
+    assert [one.rule for one in audited(connection, "H17", "H18")] == ["H17"]
+
+
+def test_an_index_that_lists_few_rows_is_not_to_be_dropped(
+    connection: psycopg.Connection,
+) -> None:
+    run(connection, f"{QUIET_SETUP} update items set is_open = id = 3; analyze items")
+    run(connection, "create index on items (is_open) where is_open")
+
+    (finding,) = audited(connection, "constant_key")
+
+    assert (finding.fix, finding.undo) == (None, None)
+    assert "0.067 % of the rows" in finding.sentence
+
+
+def test_a_not_null_that_is_not_yet_true_makes_no_predicate_useless(
+    connection: psycopg.Connection,
+) -> None:
+    run(connection, "create table items (a int, b int not null); create table more (a int)")
+    run(connection, "alter table items add constraint later not null a not valid")
+    run(connection, "alter table more add constraint later not null a not valid")
+    run(connection, "create index on items (a) where a is not null")
+    run(connection, "create index useless on items (a) where b is not null")
+
+    assert [one.object for one in audited(connection, "useless_predicate")] == ["useless"]
+
+
+def test_of_two_unique_indexes_the_one_that_a_foreign_key_refers_to_stays(
+    connection: psycopg.Connection,
+) -> None:
+    run(
+        connection, "create table people (id int primary key, email text, name text unique)"
+    )
+    run(connection, "create unique index people_once on people (email)")
+    run(connection, "create table logins (email text references people (email))")
+    run(connection, "alter table people add constraint people_email unique (email)")
+
+    (finding,) = audited(connection, "constraint_twin")
+
+    assert (finding.object, finding.evidence["other"]) == ("people_email", "people_once")
+    assert finding.fix is not None
+    run(connection, finding.fix)
+    assert audited(connection, "constraint_twin").findings == ()
+    run(connection, finding.undo or "")
+    assert len(audited(connection, "constraint_twin")) == 1

@@ -49,7 +49,7 @@ def fluxlab(
         text=True,
         env=environment(settings, **extra),
         check=False,
-        timeout=300,
+        timeout=900,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from rule_cases import Case, found, looked_at, run
-from rule_cases_indexes import CASES, TASKS
+from rule_cases_indexes import CASES, READERS, TASKS
 
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.reading import read_plan
@@ -34,6 +34,151 @@ def test_a_scan_gets_one_reason_and_none_before_it_is_executed(
             assert len(ids & REASONS) <= 1
             assert len(ids & PLACES) <= 1
             assert analyze or ids == set()
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.rule == "R07" and case.has_fix], ids=str
+)
+def test_an_index_that_filters_spares_the_rows_that_are_promised(
+    connection: psycopg.Connection, case: Case
+) -> None:
+    run(connection, case.setup)
+    before, _ = looked_at(connection, case)
+    (finding,) = found(connection, case)
+    assert finding.fix is not None
+
+    run(connection, finding.fix)
+    after, _ = looked_at(connection, case)
+
+    spared = sum(one.rows_removed for one in before.nodes)
+    spared -= sum(one.rows_removed for one in after.nodes)
+    found_rows = finding.evidence["rows_found"]
+    assert isinstance(found_rows, float | int)
+    assert finding.evidence["share_to_spare"] == pytest.approx(spared / found_rows, abs=0.1)
+    assert after.blocks < before.blocks
+
+
+def test_a_test_that_nearly_all_rows_pass_is_not_blamed_and_its_index_spares_little(
+    connection: psycopg.Connection,
+) -> None:
+    case = next(case for case in CASES if "over two tables" in case.fault)
+    run(connection, case.setup)
+    before, _ = looked_at(connection, case)
+    (finding,) = found(connection, case)
+    (pasted,) = found(connection, replace(case, is_pasted=True))
+
+    run(connection, case.wrong)
+    after, _ = looked_at(connection, case)
+
+    for one, confidence in ((finding, "likely"), (pasted, "possible")):
+        assert "the filter on created_at throws" in one.sentence
+        assert "created_at > coalesce(readers.seen_at, …)" in one.advice
+        assert (one.confidence, one.fix) == (confidence, None)
+    removed = [sum(one.rows_removed for one in plan.nodes) for plan in (before, after)]
+    assert 0.95 < removed[1] / removed[0] < 1
+
+
+def test_where_nobody_knows_which_test_throws_rows_away_less_is_promised(
+    connection: psycopg.Connection,
+) -> None:
+    case = next(case for case in CASES if "keeps every row" in case.fault)
+    run(connection, case.setup)
+
+    (finding,) = found(connection, case)
+    (pasted,) = found(connection, replace(case, is_pasted=True))
+
+    assert (finding.confidence, pasted.confidence) == ("likely", "possible")
+    assert "the filter on user_id throws" in finding.sentence
+    assert "does not say which of user_id, title throws" in pasted.advice
+    assert pasted.evidence["share_to_spare"] == 0.5
+    assert finding.evidence["share_to_spare"] == pytest.approx(0.99, abs=0.01)
+    assert pasted.fix == finding.fix == "create index on tasks (project_id, user_id);"
+
+
+def test_one_value_of_many_that_is_left_out_is_no_predicate_of_an_index(
+    connection: psycopg.Connection,
+) -> None:
+    case = next(case for case in CASES if "is left out" in case.fault)
+    run(connection, case.setup)
+    of_few = "select id from tasks where project_id = 7 and grade <> 3 and priority = 3"
+
+    (finding,) = found(connection, case)
+    (other,) = found(connection, case, of_few)
+
+    assert finding.fix == "create index on tasks (project_id, priority);"
+    assert other.fix == "create index on tasks (project_id, priority) where grade <> 3;"
+
+
+def test_a_pattern_is_blamed_where_a_test_beside_it_keeps_every_row(
+    connection: psycopg.Connection,
+) -> None:
+    case = CASES[0]
+    run(connection, READERS)
+    statement = """select id from tasks
+        where squad = 7 and deleted_at is null and title like '%abc%'"""
+    of_order = """select id from tasks
+        where deleted_at is null and title like '%abcde%'
+        order by created_at limit 5"""
+
+    (finding,) = found(connection, case, statement)
+
+    assert "the filter on title throws" in finding.sentence
+    assert finding.fix is None
+    run(connection, "create index on tasks (created_at); set enable_seqscan = off")
+    (trap,) = found(connection, replace(case, rule="R22"), of_order)
+    assert trap.fix is None
+    assert "no ordinary index can test title" in trap.advice
+
+
+def test_rows_that_stand_close_together_are_not_surely_found_by_another_index(
+    connection: psycopg.Connection,
+) -> None:
+    case = CASES[0]
+    run(connection, case.setup)
+    close = "select id from tasks where project_id = 7 and grade = 3"
+    before, _ = looked_at(connection, case, close)
+
+    (finding,) = found(connection, case, close)
+
+    assert finding.confidence == "possible"
+    assert "stand close together" in finding.advice
+    assert finding.fix == "create index on tasks (project_id, grade);"
+    run(connection, finding.fix)
+    run(connection, "drop index tasks_project_id_idx")
+    after, _ = looked_at(connection, case, close)
+    assert after.rows_read < before.rows_read / 5
+    assert after.blocks > before.blocks / 2
+
+
+def test_an_index_for_rows_that_are_updated_is_not_surely_worth_it(
+    connection: psycopg.Connection,
+) -> None:
+    case = CASES[0]
+    run(connection, case.setup)
+    update = "update tasks set priority = 4 where project_id = 7 and priority = 3"
+
+    (finding,) = found(connection, case, update)
+
+    assert finding.confidence == "possible"
+
+
+def test_one_ordinary_index_is_not_offered_for_what_gin_finds(
+    connection: psycopg.Connection,
+) -> None:
+    case = next(case for case in CASES if case.rule == "R17")
+    run(
+        connection,
+        TASKS
+        + "alter table tasks add tags int[]; update tasks set tags = array[id % 90];"
+        + "create index on tasks (user_id); create index on tasks using gin (tags);"
+        + "vacuum full tasks; vacuum analyze tasks",
+    )
+    statement = "select title from tasks where user_id = 7 and tags @> array[3]"
+
+    plan, _ = looked_at(connection, case, statement)
+
+    assert "BitmapAnd" in {node.kind for node in plan.nodes}
+    assert found(connection, case, statement) == ()
 
 
 def test_lookups_by_key_in_a_nested_loop_are_no_fault(

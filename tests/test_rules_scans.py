@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 import pytest
-from rule_cases import Case, found, looked_at, run
+from rule_cases import Case, all_found, found, looked_at, run
 from rule_cases_scans import CASES
 
 from fluxlab.plans.rules.expressions import index_on, terms_of
@@ -72,6 +74,86 @@ def test_a_wide_sort_below_a_limit_is_not_called_right(
 
     assert found(connection, case)
     assert found(connection, case, limited) == ()
+
+
+COUNTED = "select count(*) from files where kind = 'image'"
+
+
+def test_an_index_on_all_that_is_counted_answers_in_a_fraction_of_the_blocks(
+    connection: psycopg.Connection,
+) -> None:
+    case = next(case for case in CASES if case.rule == "R02")
+    run(connection, case.setup)
+    before, _ = looked_at(connection, case, COUNTED)
+    (finding,) = found(connection, case, COUNTED)
+    assert "create index on files (kind)" in finding.advice
+    assert (finding.weight, finding.evidence["blocks"]) == ("note", before.blocks)
+
+    run(connection, "create index on files (kind)")
+
+    # Without VACUUM it would visit the table for every row.
+    (unvacuumed,) = found(connection, case, COUNTED)
+    assert unvacuumed.advice.startswith("files_kind_idx holds all of it")
+    run(connection, "vacuum files")
+    after, _ = looked_at(connection, case, COUNTED)
+    assert [node.kind for node in after.nodes if node.relation] == ["Index Only Scan"]
+    assert after.blocks < before.blocks / 5
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_narrow"),
+    [
+        ("select count(*) from files where kind = 'image' and size < 900", True),
+        ("select max(size), min(kind) from files where size < 900 and kind > 'a'", True),
+        ("select kind from files where kind <> 'font'", True),
+        ("select kind, count(*) from files where kind <> 'font' group by kind", True),
+        ("select count(name) from files where kind = 'image'", False),
+        ("select name, count(*) from files where kind <> 'font' group by name", False),
+        ("select kind from files where kind <> 'font' order by size", False),
+        ("select 1 from files where kind = 'image' for update", False),
+        ("select count(*) from files where not (facts @> '{\"owner\": 7}')", False),
+        ("select count(*) from files where name > '2'", True),
+        ("select count(*) from files where name > '2' and tags > '{a}'", False),
+    ],
+)
+def test_verbose_tells_whether_more_is_needed_than_the_filter_tests(
+    connection: psycopg.Connection, statement: str, is_narrow: bool
+) -> None:
+    case = replace(next(case for case in CASES if case.rule == "R02"), is_verbose=True)
+    run(connection, case.setup)
+
+    (finding,) = found(connection, case, statement)
+
+    assert ("create index" in finding.advice) == is_narrow
+    assert ("the same blocks" in finding.advice) != is_narrow
+
+
+def test_what_is_counted_is_spoken_of_once(connection: psycopg.Connection) -> None:
+    case = next(case for case in CASES if case.rule == "R02")
+    run(connection, case.setup)
+
+    for statement, rule in ((COUNTED, "R02"), ("select count(*) from files", "R37")):
+        ids = {one.rule for one in all_found(connection, case, statement)}
+        assert ids & {"R02", "R37"} == {rule}
+
+
+def test_rows_that_lie_together_are_not_said_to_be_in_the_same_blocks(
+    connection: psycopg.Connection,
+) -> None:
+    case = next(case for case in CASES if case.rule == "R02")
+    run(connection, case.setup)
+    statement = "select sum(size) from files where created_at > '2024-02-20'"
+    before, _ = looked_at(connection, case, statement)
+
+    (finding,) = found(connection, case, statement)
+
+    kept = before.rows_kept and finding.evidence["share_kept"]
+    assert isinstance(kept, float)
+    assert 0.3 < kept < 0.8
+    assert "in the order of created_at" in finding.sentence
+    run(connection, "create index on files (created_at); set enable_seqscan = off")
+    after, _ = looked_at(connection, case, statement)
+    assert after.blocks == pytest.approx(kept * before.blocks, rel=0.3)
 
 
 def test_the_fix_puts_equality_before_a_range_and_constant_tests_into_the_predicate(

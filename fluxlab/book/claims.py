@@ -17,7 +17,7 @@ from fluxlab.errors import FluxlabError
 
 T = TypeVar("T")
 
-LabName = Literal["the index lab", "the cache lab", "the load lab"]
+LabName = Literal["the cache lab", "the load lab"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,7 @@ class FamilyClaim(Claim):
         "common subsets",
         "composite",
         "descending",
+        "faster",
         "fields",
         "full text",
         "index only",
@@ -138,14 +139,25 @@ class MonitoringClaim(Claim):
 class PracticeClaim(Claim):
     """A recommendation that a measurement or the server's answer can contradict."""
 
-    topic: Literal["always indexes", "slow log", "unused", "usage view"]
+    topic: Literal[
+        "always indexes",
+        "analyze",
+        "bloat",
+        "prepared",
+        "select star",
+        "slow log",
+        "unused",
+        "unused price",
+        "usage view",
+        "vacuum",
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationClaim(Claim):
     """What the report says of its migration."""
 
-    topic: Literal["concurrent", "one by one", "production ready"]
+    topic: Literal["concurrent", "one by one", "one string", "production ready"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,9 @@ import psycopg
 from fluxlab.book.claims import Claim, MonitoringClaim
 from fluxlab.book.definitions import IndexShape, read_shape
 from fluxlab.indexes.catalog import Catalog
+from fluxlab.indexes.contribution import Contributions
+from fluxlab.indexes.practices import Practices
+from fluxlab.indexes.price import Price
 from fluxlab.workload.change import Change
 from fluxlab.workload.compare import Comparison
 from fluxlab.workload.query import Workload
@@ -46,6 +49,9 @@ class Evidence:
     `answers` what the server said to a claim's statement, by claim id, and to the files
     of `sql/monitoring/`, by stem. `crossings` is the sentence for each Query on the
     data size at which the report's *before* would be true, once that is measured.
+    `indexes` and `prices` tell of each index by itself, `plan_modes` of plans for any
+    value (*after*) against custom ones, `practices` of small experiments; none of them
+    where nobody has measured it.
     """
 
     before: Catalog
@@ -58,6 +64,10 @@ class Evidence:
     migration: tuple[str, ...]
     answers: Mapping[str, Answer]
     crossings: Mapping[str, str] = field(default_factory=dict)
+    indexes: Contributions | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    plan_modes: Comparison | None = None
+    practices: Practices | None = None
 
     @cached_property
     def old_indexes(self) -> frozenset[str]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from fluxlab.book.claims import MonitoringClaim, PracticeClaim
 from fluxlab.book.evidence import Answer, Evidence
+from fluxlab.book.gains import is_tried, trials_of
+from fluxlab.book.judges_practices import PRACTICES
 from fluxlab.book.phrases import change_in_words, listed, outcomes, plans
 from fluxlab.book.verdicts import Verdict, verdict
 
@@ -46,12 +48,16 @@ def judge_practice(claim: PracticeClaim, evidence: Evidence) -> Verdict:
 def _always_indexes(claim: PracticeClaim, evidence: Evidence) -> Verdict:
     new = [shape.name for shape in evidence.new_shapes]
     readers = [change for change in evidence.readers(new) if change.has_new_plan]
+    whose = "whose new plan reads a new index"
+    if is_tried(evidence, new):
+        readers = list(trials_of(evidence, new, kinds=("without",)))
+        whose = "that read a new index and would not without it"
     slower = [change for change in readers if change.outcome == "slower"]
-    reason = f"No new plan that reads a new index is slower ({outcomes(readers)})"
+    reason = f"None of {len(readers)} pairs {whose} is slower ({outcomes(readers)})"
     if slower:
         worst = min(slower, key=lambda change: change.speedup.ratio)
         reason = (
-            f"{len(slower)} of {len(readers)} pairs whose new plan reads a new index are "
+            f"{len(slower)} of {len(readers)} pairs {whose} are "
             f"slower; {change_in_words(worst)}: {plans(worst, evidence.old_indexes)}"
         )
     return verdict(
@@ -118,4 +124,5 @@ _PRACTICES: Mapping[str, Callable[[PracticeClaim, Evidence], Verdict]] = {
     "slow log": _slow_log,
     "unused": _unused,
     "usage view": _usage_view,
+    **PRACTICES,
 }

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fluxlab.book.claims import FamilyClaim
 from fluxlab.book.definitions import IndexShape
 from fluxlab.book.evidence import Evidence
+from fluxlab.book.gains import is_tried, trials_of
+from fluxlab.book.judges_practices import judge_partial_faster
 from fluxlab.book.phrases import (
     best,
     change_in_words,
@@ -129,19 +131,24 @@ def _by_gain(
 ) -> Verdict:
     """*Held* when a faster pair reads each index, *refuted* when none reads any.
 
-    *Unclear* when none does and most of the pairs that read them are unclear.
+    *Unclear* when none does and most of the pairs that read them are unclear. Indexes that
+    have been measured by themselves are judged by their own Trials.
     """
-    gains: dict[str, Change] = {}
-    for name in names:
-        if (gained := best(evidence.readers([name]))) is not None:
-            gains[name] = gained
-    readers = evidence.readers(names)
+    is_alone = is_tried(evidence, names)
+
+    def looks(of: Sequence[str]) -> Sequence[Change]:
+        return trials_of(evidence, of) if is_alone else evidence.readers(of)
+
+    gains = {name: gained for name in names if (gained := best(looks([name]))) is not None}
+    readers = looks(names)
     word: Word = "fell short"
     if not gains:
         word = "unclear" if noise_wins(readers) else "refuted"
     if names and len(gains) == len(names):
         word = "held"
     text = f"{len(gains)} of {len(names)} {what} are read by a pair that became faster"
+    if is_alone:
+        text = f"{len(gains)} of {len(names)} {what} make a pair faster than without them"
     top = best(gains.values())
     if top is not None:
         text += f"; most {change_in_words(top)}, {plans(top, evidence.old_indexes, names)}"
@@ -208,8 +215,7 @@ def _descending(claim: FamilyClaim, evidence: Evidence) -> Verdict:
         return verdict(
             claim,
             "not measured yet",
-            "No plan of this run reads an ascending index backwards; the index lab builds "
-            "both directions.",
+            "No plan of this run reads an ascending index backwards to sort descending.",
             expected=expected,
             measured=measured,
         )
@@ -273,20 +279,29 @@ def _fields(claim: FamilyClaim, evidence: Evidence) -> Verdict:
 
 
 def _index_only(claim: FamilyClaim, evidence: Evidence) -> Verdict:
+    """Ask the pairs that got an Index Only Scan: by one index where that is measured."""
+    names = [shape.name for shape in evidence.new_shapes]
+    looks: Sequence[Change] = [one for one in evidence.comparison if one.has_new_plan]
+    if is_alone := is_tried(evidence, names):
+        looks = trials_of(evidence, names)
     readers = [
         change
-        for change in evidence.comparison
-        if change.has_new_plan
-        and any(node.kind == "Index Only Scan" for node in change.after.plan.walk())
+        for change in looks
+        if any(
+            node.kind == "Index Only Scan" and (not is_alone or node.index in names)
+            for node in change.after.plan.walk()
+        )
     ]
     top = best(readers)
+    whose = (
+        "that get an Index Only Scan by one new index"
+        if is_alone
+        else ("with a new plan that has an Index Only Scan")
+    )
     return verdict(
         claim,
         "held" if top else "refuted",
-        (
-            f"Of {len(readers)} pairs with a new plan that has an Index Only Scan: "
-            f"{outcomes(readers)}"
-        )
+        f"Of {len(readers)} pairs {whose}: {outcomes(readers)}"
         + (
             f"; most {change_in_words(top)}, {plans(top, evidence.old_indexes)}."
             if top
@@ -302,6 +317,7 @@ _TOPICS: Mapping[str, Callable[[FamilyClaim, Evidence], Verdict]] = {
     "common subsets": _common_subsets,
     "composite": _composite,
     "descending": _descending,
+    "faster": judge_partial_faster,
     "fields": _fields,
     "full text": _full_text,
     "index only": _index_only,

@@ -8,6 +8,7 @@ import numpy as np
 
 from fluxlab.book.claims import CoverageClaim, LatencyClaim, OverallClaim
 from fluxlab.book.evidence import Evidence
+from fluxlab.book.gains import is_tried, trials_of
 from fluxlab.book.phrases import (
     best,
     blocks,
@@ -26,6 +27,7 @@ from fluxlab.book.phrases import (
 from fluxlab.book.verdicts import Verdict, Word, verdict
 from fluxlab.workload.change import Change
 from fluxlab.workload.sample import show_median
+from fluxlab.workload.stats import MARGIN
 
 #: The report writes its figures with a tilde: a *before* of half as much still counts.
 _TILDE = 2.0
@@ -115,7 +117,7 @@ def judge_coverage(claim: CoverageClaim, evidence: Evidence) -> Verdict:
         return _unmeasured(claim, expected)
     read = [change for change in changes if _reads(change, claim.indexes)]
     if not read:
-        return _unread(claim, changes, expected)
+        return _unread(claim, changes, expected, evidence)
     queries = {change.query for change in changes}
     served = {one.query for one in changes if _is_served(one, claim, evidence)}
     reason, word = _gain(claim, read, evidence)
@@ -134,19 +136,43 @@ def judge_coverage(claim: CoverageClaim, evidence: Evidence) -> Verdict:
 def _gain(
     claim: CoverageClaim, read: Sequence[Change], evidence: Evidence
 ) -> tuple[str, Word]:
-    """Say what the readers of the bullet's indexes gained, and the word for it."""
+    """Say what the readers of the bullet's indexes gained, and the word for it.
+
+    An index that has been measured by itself speaks for itself.
+    """
     old = [name for name in claim.indexes if name in evidence.old_indexes]
     new = [name for name in claim.indexes if name not in evidence.old_indexes]
-    gained = best(change for change in read if _reads(change, new))
-    if gained is not None:
-        shown = plans(gained, evidence.old_indexes, new)
-        return f"{change_in_words(gained)}; {shown}", "held"
     if not new:
         return f"{listed(old)} stood before the sprint, and plans read it", "held"
-    reason = f"Plans read it, and no pair became faster with it ({outcomes(read)})"
+    looks = [change for change in read if _reads(change, new)]
+    gained, opening = best(looks), ""
+    tried = trials_of(evidence, new, evidence.use_cases[claim.use_case])
+    if tried:
+        # A Trial is brief. Where it is not sure, a gain of the whole sprint counts that
+        # it points to as well; any other gain is that of another index.
+        backed = best(change for change in looks if _points_to(change, tried))
+        alone, looks = best(tried), list(tried)
+        gained = alone or backed
+        opening = "With the index against without it, " if alone else ""
+    if gained is not None:
+        shown = plans(gained, evidence.old_indexes, new)
+        return f"{opening}{change_in_words(gained)}; {shown}", "held"
+    how = "is faster with it than without" if tried else "became faster with it"
+    reason = f"Plans read it, and no pair {how} ({outcomes(looks or read)})"
     if any(_reads(change, old) for change in read):
         return f"{reason}; {listed(old)} stood before the sprint", "held"
-    return reason, "unclear" if noise_wins(read) else "fell short"
+    if any(one.outcome == "slower" for one in tried):
+        return reason, "refuted"
+    return reason, "unclear" if noise_wins(looks) else "fell short"
+
+
+def _points_to(change: Change, tried: Sequence[Change]) -> bool:
+    """Whether a Trial of the same pair, though not sure, says faster as well."""
+    return any(
+        one.outcome == "unclear" and one.speedup.ratio > MARGIN
+        for one in tried
+        if (one.query, one.of_class) == (change.query, change.of_class)
+    )
 
 
 def _is_served(change: Change, claim: CoverageClaim, evidence: Evidence) -> bool:
@@ -173,13 +199,18 @@ def _has_shape(name: str, shape: str, evidence: Evidence) -> bool:
     }[shape]
 
 
-def _unread(claim: CoverageClaim, changes: Sequence[Change], expected: str) -> Verdict:
+def _unread(
+    claim: CoverageClaim, changes: Sequence[Change], expected: str, evidence: Evidence
+) -> Verdict:
     largest = max(changes, key=lambda change: change.after.plan.blocks)
+    queries = evidence.use_cases[claim.use_case]
+    alone = best(trials_of(evidence, claim.indexes, queries, ("alone",)))
     return verdict(
         claim,
         "fell short",
         f"The index is there and no plan reads it: `{largest.query}` "
-        f"({largest.of_class}) takes `{scan_label(scan_of(largest.after.plan))}`.",
+        f"({largest.of_class}) takes `{scan_label(scan_of(largest.after.plan))}`"
+        + (f". Alone it serves {change_in_words(alone)}." if alone else "."),
         expected=expected,
         measured="no plan reads it",
     )
@@ -214,11 +245,25 @@ def judge_overall(claim: OverallClaim, evidence: Evidence) -> Verdict:
         f"{int(is_faster.sum())} of {len(leads)} queries became faster at all and "
         f"{int(is_reached.sum())} by {claim.low_percent} % or more; of 1,000 requests "
         f"{1000 * weighted:.0f} run such a query. The query in the middle "
-        f"{_moved(float(np.median(percents)))}.",
+        f"{_moved(float(np.median(percents)))}.{_by_themselves(evidence)}",
         expected=expected,
         measured=f"{share(float(is_reached.mean()))} of the queries "
         f"({share(weighted)} by weight)",
         interval=f"{share(low)} to {share(high)} of the queries",
+    )
+
+
+def _by_themselves(evidence: Evidence) -> str:
+    """Say how many of the new indexes make any pair faster; empty where none is tried."""
+    names = [shape.name for shape in evidence.new_shapes]
+    if not is_tried(evidence, names):
+        return ""
+    found = {name: {one.outcome for one in trials_of(evidence, [name])} for name in names}
+    helps = sum("faster" in words for words in found.values())
+    hurts = sum("slower" in words and "faster" not in words for words in found.values())
+    return (
+        f" Measured by themselves, {helps} of the {len(names)} new indexes make some query "
+        f"faster, and {hurts} only make some slower."
     )
 
 

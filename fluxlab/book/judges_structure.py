@@ -11,6 +11,7 @@ from fluxlab.book.claims import (
 )
 from fluxlab.book.definitions import read_shape
 from fluxlab.book.evidence import Evidence
+from fluxlab.book.judges_practices import judge_one_string
 from fluxlab.book.phrases import listed
 from fluxlab.book.verdicts import Verdict, Word, verdict
 
@@ -114,6 +115,8 @@ def judge_migration(claim: MigrationClaim, evidence: Evidence) -> Verdict:
     CREATE INDEX takes a SHARE lock on the table. Source: manual, "Building Indexes
     Concurrently" and "Table-Level Locks".
     """
+    if claim.topic == "one string":
+        return judge_one_string(claim, evidence)
     made = [read_shape(statement) for statement in evidence.migration]
     if claim.topic == "one by one":
         missing = [shape.name for shape in made if shape.name not in evidence.shapes]

@@ -16,7 +16,6 @@ from fluxlab.book.folded import Folded
 from fluxlab.book.sentences import Sentence
 from fluxlab.indexes.climb import CLEAR, Climb, Load, Rung, climb, load_of
 from fluxlab.indexes.contribution import Contribution, Contributions, Effect
-from fluxlab.indexes.order import Economy
 from fluxlab.indexes.planner import Key
 from fluxlab.workload.sample import show_ms
 from fluxlab.workload.stats import Outcome
@@ -25,12 +24,6 @@ from fluxlab.workload.store import Measurement
 #: So much of what the ladder saves is nearly all of it.
 _NEARLY_ALL = 0.95
 _WORDS = get_args(Outcome)
-_KINDS = {
-    "ladder": "each added to those before it",
-    "alone": "each added to the baseline",
-    "without": "each taken from all others",
-    "dropped": "all that may go taken at once",
-}
 
 
 def short_name(index: str, table: str) -> str:
@@ -50,6 +43,22 @@ def heaviest(contribution: Contribution) -> Effect:
     return max(contribution.effects, key=lambda one: one.saved_blocks)
 
 
+def asked(contribution: Contribution) -> Sentence:
+    """Say how many pairs the planner was asked about in one step, and what came of it."""
+    trial, changed = contribution.trial, len(contribution.effects)
+    words = ", ".join(
+        f"{len(contribution.of(word))} {word}" for word in _WORDS if contribution.of(word)
+    )
+    if not changed:
+        return Sentence(
+            f"The planner was asked about {trial.asked:,} pairs: no plan changes."
+        )
+    return Sentence(
+        f"The planner was asked about {trial.asked:,} pairs of query and values; {changed} "
+        f"of them have another plan with the index, and those were measured: {words}."
+    )
+
+
 def ladder_title(climbed: Climb) -> Sentence:
     """Say how few steps do nearly all of it, and what is left at the end."""
     start, end = show_ms(climbed.start.ms), show_ms(climbed.end.ms)
@@ -64,11 +73,11 @@ def ladder_title(climbed: Climb) -> Sentence:
         for few in range(1, len(saving) + 1)
         if sum(saving[:few]) >= _NEARLY_ALL * sum(saving)
     )
-    share = sum(saving[:few]) / sum(saving)
-    verb = "does" if few == 1 else "do"
+    part = sum(saving[:few]) / sum(saving)
+    verb = "saves" if few == 1 else "save"
     return Sentence(
-        f"{few} of {len(climbed.rungs)} steps {verb} {_share(share)} of it: 1,000 requests "
-        f"take {start} before the ladder and {end} after it"
+        f"{few} of {len(climbed.rungs)} steps {verb} {share(part)} of what all save: 1,000 "
+        f"requests take {start} before the ladder and {end} after it"
     )
 
 
@@ -233,105 +242,6 @@ def ends_sentence(found: Iterable[End]) -> Sentence:
     return Sentence(text)
 
 
-def economy_table(found: Iterable[Economy]) -> pd.DataFrame:
-    """Return what was measured beside what brute force would have."""
-    frame = pd.DataFrame(
-        {
-            "trials": _KINDS[one.kind],
-            "number": f"{one.trials:,}",
-            "all pairs, each time": f"{one.brute:,}",
-            "the planner was asked": f"{one.asked:,}",
-            "plans changed": f"{one.changed:,}",
-            "newly measured": f"{one.measured:,}",
-        }
-        for one in found
-        if one.trials
-    )
-    return named(frame, "trials")
-
-
-def economy(found: Iterable[Economy]) -> Sentence:
-    """Say how many pairs were measured, of those that brute force would have."""
-    known = list(found)
-    brute = sum(one.brute for one in known)
-    asked = sum(one.asked for one in known)
-    changed = sum(one.changed for one in known)
-    measured = sum(one.measured for one in known)
-    return Sentence(
-        f"Measuring every pair in every trial would be {brute:,} comparisons. The planner "
-        f"was asked {asked:,} times, {changed:,} plans were others, and {measured:,} pairs "
-        f"of plans were measured: {_share(measured / brute)} of brute force. The others of "
-        "those that changed were known from an earlier trial."
-    )
-
-
-def hurts_table(found: Contributions, kinds: Sequence[str]) -> pd.DataFrame:
-    """Return every pair that an index makes slower, with the trials that found it."""
-    places: dict[tuple[str, str], list[str]] = {}
-    effects: dict[tuple[str, str], Effect] = {}
-    for kind in kinds:
-        for one in found.all(kind):  # type: ignore[arg-type]
-            for effect in one.of("slower"):
-                key = one.subject, effect.switch
-                places.setdefault(key, []).append(kind)
-                effects[key] = effect
-    rows = sorted(effects.items(), key=lambda item: item[1].saved_ms)
-    columns = ["index", "query", "class", "without it", "with it", "change", "blocks", "in"]
-    frame = pd.DataFrame(
-        (
-            (
-                index,
-                one.change.query,
-                one.change.of_class,
-                str(one.change.before.sample),
-                str(one.change.after.sample),
-                one.change.sentence,
-                f"{one.change.before.plan.blocks:,} → {one.change.after.plan.blocks:,}",
-                ", ".join(places[index, switch]),
-            )
-            for (index, switch), one in rows
-        ),
-        columns=columns,
-    )
-    return named(frame, "index")
-
-
-def hurts(found: Contributions, kinds: Sequence[str]) -> Sentence:
-    """Say how many pairs some index makes slower, and how many it makes faster."""
-    effects = {
-        (one.subject, effect.switch): effect
-        for kind in kinds
-        for one in found.all(kind)  # type: ignore[arg-type]
-        for effect in one.effects
-    }
-    slower = [key for key, one in effects.items() if one.outcome == "slower"]
-    faster = sum(one.outcome == "faster" for one in effects.values())
-    if not slower:
-        return Sentence(
-            f"No index makes any of the {len(effects):,} changed plans clearly slower; "
-            f"{faster:,} are faster."
-        )
-    by_blocks = sum(effects[key].change.decided_by == "blocks" for key in slower)
-    indexes = len({index for index, _ in slower})
-    return Sentence(
-        f"Of {len(effects):,} plans that some index changes somewhere, {faster:,} are "
-        f"faster with it and {len(slower):,} slower, {by_blocks} of those by blocks alone: "
-        f"{indexes} {'index' if indexes == 1 else 'indexes'} of "
-        f"{len({index for index, _ in effects}):,} that change a plan."
-    )
-
-
-def worst_hurt(found: Contributions, kinds: Sequence[str]) -> Effect | None:
-    """Return the pair that an index costs most time in 1,000 requests, if there is one."""
-    slower = [
-        effect
-        for kind in kinds
-        for one in found.all(kind)  # type: ignore[arg-type]
-        for effect in one.of("slower")
-    ]
-    return min(slower, key=lambda one: one.saved_ms, default=None)
-
-
 def _saved(one: Rung) -> str:
     if not any(len(one.contribution.of(word)) for word in CLEAR):
         return "0"
@@ -345,17 +255,19 @@ def _saved(one: Rung) -> str:
 def number(value: float) -> str:
     """Write an amount with two or three digits and a true minus.
 
-    >>> number(1234.5), number(-0.0123), number(0.0004)
-    ('1,234', '−0.012', '4e−04')
+    >>> number(1234.5), number(-0.0123), number(0.0004), number(-0.00001)
+    ('1,234', '−0.012', '0.0004', '−0.0000')
     """
     if abs(value) >= 100:
         text = f"{value:,.0f}"
+    elif value and abs(value) < 0.001:
+        text = f"{value:.4f}"
     else:
-        text = f"{value:.2g}" if abs(value) >= 0.001 or not value else f"{value:.0e}"
+        text = f"{value:.2g}"
     return text.replace("-", "−")
 
 
-def _share(part: float) -> str:
+def share(part: float) -> str:
     percent = 100 * part
     return f"{percent:.0f} %" if percent >= 1 else f"{percent:.1g} %"
 
@@ -363,7 +275,8 @@ def _share(part: float) -> str:
 def _signed(part: float) -> str:
     if not math.isfinite(part):
         return "unknown"
-    return f"{100 * part + 0.0:+.0f} %".replace("-", "−").replace("−0 ", "0 ")
+    percent = round(100 * part)
+    return f"{percent:+d} %".replace("-", "−") if percent else "0 %"
 
 
 def _apart(part: float) -> str:
@@ -375,7 +288,7 @@ def _apart(part: float) -> str:
 
 
 def named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Make a column the row labels, named in the head row; an empty frame stays as it is."""
+    """Make a column the row labels, named in the head row; leave an empty frame alone."""
     if column not in frame:
         return frame
     return frame.set_index(column).rename_axis(index=None, columns=column)

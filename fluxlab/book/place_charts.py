@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from fluxlab.book import charts
 from fluxlab.book.charts import AFTER, BEFORE, WORSE
-from fluxlab.book.ladder_charts import log_ticks
+from fluxlab.book.log_axis import log_ticks
 from fluxlab.indexes.contribution import Contribution
 from fluxlab.indexes.order import PLACES, Standing
 
@@ -62,7 +62,7 @@ def three_places(found: Sequence[Standing], title: str) -> go.Figure:
     charts.finish(figure, title, height_px=190 + _ROW_PX * len(rows))
     decades, _ = log_ticks(min(clear) / 1.5, 1.5 * max(clear), least=2)
     figure.update_xaxes(
-        title="ms saved per 1,000 requests, log scale",
+        title="ms saved, log scale",
         type="log",
         range=[math.log10(edge) - 0.3, math.log10(max(clear)) + 0.3],
         tickvals=[edge, *decades],

@@ -192,7 +192,10 @@ def cases(found: Iterable[Standing]) -> pd.DataFrame:
 
 def idle(found: Iterable[Standing]) -> Sentence:
     """Name the indexes that change no plan at any place."""
-    names = [one.index for one in found if set(one.words) == {"no plan"}]
+    known = list(found)
+    names = [one.index for one in known if set(one.words) == {"no plan"}]
+    if not known:
+        return Sentence("No index has been tried at all three places yet.")
     if not names:
         return Sentence("Every index changes some plan at some place.")
     return Sentence(

@@ -12,11 +12,14 @@ import plotly.graph_objects as go
 
 from fluxlab.book import charts
 from fluxlab.book.charts import AFTER, BEFORE, INK, WORSE
-from fluxlab.book.ladder_charts import log_ticks
+from fluxlab.book.log_axis import log_ticks
 from fluxlab.indexes.bill import Item, Look, Sum, Written
 
 _ROW_PX = 24
 _AROUND_PX = 230
+
+#: Many intervals lie over each other.
+_FAINT = {BEFORE: "rgba(138,143,152,.35)"}
 
 Part = tuple[str, str, str, list[float]]
 
@@ -137,6 +140,9 @@ def clock(found: Sequence[Look], title: str) -> go.Figure:
 
     With the 95 % interval of each; called are those that survive the correction for all.
     """
+    paid = [one.write.wal_bytes for one in found if one.write.wal_bytes > 0] or [1.0, 100.0]
+    # A log scale has no zero: writes that log no more stand at the edge.
+    edge = min(paid) / 2.5
     figure = go.Figure()
     for name, symbol, colour, kept in (
         ("unclear", "circle-open", BEFORE, [one for one in found if not one.is_called]),
@@ -147,32 +153,32 @@ def clock(found: Sequence[Look], title: str) -> go.Figure:
             continue
         known = [(one, one.write.slowdown) for one in kept if one.write.slowdown]
         figure.add_scatter(
-            x=[max(1.0, one.write.wal_bytes) for one, _ in known],
+            x=[max(edge, one.write.wal_bytes) for one, _ in known],
             y=[speed.ratio for _, speed in known],
             error_y={
                 "type": "data",
                 "symmetric": False,
                 "array": [speed.high - speed.ratio for _, speed in known],
                 "arrayminus": [speed.ratio - speed.low for _, speed in known],
-                "color": colour,
-                "thickness": 0.6,
+                "color": _FAINT.get(colour, colour),
+                "thickness": 0.8,
                 "width": 0,
             },
             mode="markers",
             name=f"{name} ({len(known)})",
+            showlegend=True,
             marker={**charts.marker(symbol, colour, 7), "line": {"width": 1.5}},
             text=[f"{one.index}<br>{one.write.on.query}" for one, _ in known],
             hovertemplate="%{text}: %{y:.2f}× the time, %{x:,.0f} bytes<extra></extra>",
         )
     charts.finish(figure, title, height_px=420)
     figure.add_hline(y=1, line={"color": INK, "width": 1, "dash": "dash"})
-    sizes = [max(1.0, one.write.wal_bytes) for one in found] or [1.0, 100.0]
-    ticks, labels = log_ticks(min(sizes) / 1.3, max(sizes) * 1.3)
+    ticks, labels = log_ticks(min(paid) / 1.1, max(paid) * 1.1)
     figure.update_xaxes(
-        title="bytes of WAL that an execution logs more, log scale",
+        title="more bytes of WAL, log scale",
         type="log",
-        tickvals=ticks,
-        ticktext=labels,
+        tickvals=[edge, *ticks],
+        ticktext=["none", *labels],
     )
     ratios = [0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0]
     figure.update_yaxes(

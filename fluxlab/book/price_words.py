@@ -22,12 +22,9 @@ from fluxlab.indexes.bill import (
     Written,
     of_operation,
 )
-from fluxlab.indexes.buffers import BLOCK_BYTES, Buffers
-from fluxlab.indexes.definition import KnownIndex
+from fluxlab.indexes.contribution import Contributions
 from fluxlab.indexes.price import Price
-from fluxlab.indexes.trials import Trial
 from fluxlab.indexes.wal import Wal
-from fluxlab.workload.sample import show_ms
 
 #: Sums that are closer than this are equal but for where pages happen to split.
 _EQUAL = 0.10
@@ -67,8 +64,8 @@ def writes_title(found: Sequence[Written], shown: int) -> Sentence:
     whole = sum(one.weight * one.total for one in rows)
     sprint = sum(one.weight * (one.sprint + one.later) for one in rows)
     return Sentence(
-        f"{phrases.share(sprint / whole if whole else 0.0)} of what the {len(rows)} busiest "
-        "writes log is for indexes of the sprint"
+        f"Of what the {len(rows)} heaviest writes log, "
+        f"{phrases.share(sprint / whole if whole else 0.0)} is for indexes of the sprint"
     )
 
 
@@ -94,12 +91,11 @@ def writes_table(found: Iterable[Written]) -> pd.DataFrame:
 def indexes_title(found: Sequence[Item], sprint: Collection[str]) -> Sentence:
     """Say which index costs writes most, and how many of the sprint's cost nothing."""
     dearest = found[0]
-    whole = sum(one.total for one in found)
     free = sum(one.index in sprint and one.total == 0 for one in found)
+    costs = "costs" if free == 1 else "cost"
     return Sentence(
-        f"{phrases.share(dearest.total / whole if whole else 0.0)} of what is logged for "
-        f"indexes is due to {dearest.index}; {free} of the sprint's {len(sprint)} cost no "
-        "write anything"
+        f"{dearest.index} costs writes most, {dearest.total / 1024:,.1f} kB of WAL in "
+        f"1,000 requests; {free} of the sprint's {len(sprint)} {costs} them nothing"
     )
 
 
@@ -234,14 +230,14 @@ def sums_title(found: Sequence[Sum]) -> Sentence:
     """Say for inserts and updates what the prices added up are of the price at once."""
     said = []
     for operation in ("insert", "update"):
-        parts, whole = _totals(found, operation)  # type: ignore[arg-type]
+        parts, whole = _totals(found, operation)
         if whole:
             said.append(f"{phrases.share(parts / whole)} for {operation}s")
     if not said:
         return Sentence("No write pays for any index")
+    said_ = " and ".join(said)
     return Sentence(
-        "Added up one by one, the prices are, of the price of all at once, "
-        + " and ".join(said)
+        f"Of the price of all indexes at once, the prices one by one come to {said_}"
     )
 
 
@@ -273,7 +269,7 @@ def sums_sentence(found: Sequence[Sum]) -> Sentence:
     """Say whether inserts are additive and updates are not, and what deletes pay."""
     said = []
     for operation in ("insert", "update"):
-        parts, whole = _totals(found, operation)  # type: ignore[arg-type]
+        parts, whole = _totals(found, operation)
         if not whole:
             continue
         if abs(parts / whole - 1) <= _EQUAL:
@@ -298,67 +294,28 @@ def _totals(found: Iterable[Sum], operation: str) -> tuple[float, float]:
     )
 
 
-def upkeep(
-    known: Mapping[str, KnownIndex],
-    trials: Mapping[str, Trial],
-    prices: Mapping[str, Price],
-    buffers: Buffers | None = None,
-) -> pd.DataFrame:
-    """Return size, building, planning and buffers of the sprint's indexes, by table.
+def worth(found: Iterable[Item], tried: Contributions) -> pd.DataFrame:
+    """Return what indexes cost writes beside what they save reads, in 1,000 requests.
 
-    `trials` are those of the ladder. Planning is the sum over the indexes of the table
-    of what one statement takes longer to plan.
+    Saved is what reads take longer when it is taken from all others.
     """
-    groups: dict[str, list[str]] = {}
-    for name in trials:
-        if name in known:
-            groups.setdefault(known[name].definition.table, []).append(name)
-    rows = [
-        {
-            "table": table,
-            "indexes": len(names),
-            "size MiB": f"{sum(known[name].size_bytes for name in names) / 2**20:.2f}",
-            "built in": show_ms(sum(trials[name].build_ms for name in names)),
-            "WAL MiB": f"{sum(trials[name].wal_bytes for name in names) / 2**20:.2f}",
-            "planning µs": number(
-                1000 * sum(prices[name].planning_ms for name in names if name in prices)
-            ),
-            **(
-                {"buffers MiB": f"{buffers.of(names) * BLOCK_BYTES / 2**20:.2f}"}
-                if buffers
-                else {}
-            ),
-        }
-        for table, names in groups.items()
-    ]
-    rows.sort(key=lambda row: -float(str(row["size MiB"])))
-    return named(pd.DataFrame(rows), "table")
-
-
-def planning(prices: Mapping[str, Price]) -> Sentence:
-    """Say what planning pays for an index, and how much of that is noise."""
-    times = sorted(one.planning_ms for one in prices.values())
-    below = sum(time < 0 for time in times)
-    middle = times[len(times) // 2] * 1000
-    return Sentence(
-        f"Planning one statement takes {number(middle)} µs longer with one index more, in "
-        f"the middle of {len(times)}. {below} of them came out below zero, which no index "
-        "can be: that is how wide the noise is, and single figures say nothing."
-    )
-
-
-def buffers(found: Buffers | None, sprint: Collection[str]) -> Sentence:
-    """Say what of the shared buffers the indexes take now."""
-    if found is None:
-        return Sentence(
-            "This server does not show its buffers: the extension pg_buffercache is "
-            "missing, or this account may not use it."
+    rows = []
+    for one in found:
+        trials = tried.trials.get("without", {})
+        without = tried.of("without", one.index) if one.index in trials else None
+        words = [
+            f"{len(without.of(word))} {word}"
+            for word in ("faster", "slower", "unclear")
+            if without and without.of(word)
+        ]
+        rows.append(
+            {
+                "index": one.index,
+                "costs writes, kB": f"{one.total / 1024:,.1f}",
+                "HOT updates lost": number(one.hot_lost),
+                "saves reads, ms": number(without.saved_ms) if without else "",
+                "blocks": number(without.saved_blocks) if without else "",
+                "plans with it": ", ".join(words) or "the same",
+            }
         )
-    tables, indexes = sum(found.tables.values()), sum(found.indexes.values())
-    of_sprint = found.of(sprint)
-    mib = BLOCK_BYTES / 2**20
-    return Sentence(
-        f"Of {found.all * mib:,.0f} MiB of shared buffers the tables of this database take "
-        f"{tables * mib:,.1f} now and its indexes {indexes * mib:,.1f}, those of the sprint "
-        f"{of_sprint * mib:,.1f} of that. What was read last decides."
-    )
+    return named(pd.DataFrame(rows), "index")

@@ -46,3 +46,12 @@ def verdict(
 ) -> Verdict:
     """Make a Verdict."""
     return Verdict(claim, word, expected, measured, interval, reason)
+
+
+def untried(claim: Claim) -> Verdict:
+    """Say that the small experiment behind a claim has not been made yet."""
+    return verdict(
+        claim,
+        "not measured yet",
+        "Nobody has tried it with this data yet; `make run` does, on a server of its own.",
+    )

@@ -140,6 +140,14 @@ def written(
     return tuple(sorted(found, key=lambda one: -one.weight * one.total))
 
 
+def find(found: Iterable[Written], query: str) -> Written:
+    """Return what one write logs; KeyError where it is not among them."""
+    for one in found:
+        if one.cost.query == query:
+            return one
+    raise KeyError(query)
+
+
 def sums(
     prices: Prices, whole: Price, names: Collection[str], weights: Weights
 ) -> tuple[Sum, ...]:

@@ -7,7 +7,7 @@ and is judged here with all others at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fluxlab.indexes.trials import TrialStore
@@ -111,13 +111,14 @@ def _factor(planned: float, rows: float) -> float:
 class Statistics:
     """Plans and estimates after a week of writes, without ANALYZE and with it.
 
-    `asked` pairs were planned both ways; `estimates` are the scans of those executed.
-    The `pairs` got another plan: *before* with the old statistics. `written` counts the
-    week's writes and `rows` the rows at its start, by table.
+    `asked` pairs were planned both ways. Of those `flickering` get another plan from any
+    ANALYZE, without a week; the `pairs` got one from this, *before* with the old
+    statistics. `estimates` are the worst scans of the reads that were executed. `written`
+    counts the week's writes and `rows` the rows at its start, by table.
     """
 
     asked: int
-    executed: int
+    flickering: int
     estimates: tuple[Estimate, ...]
     pairs: tuple[str, ...]
     written: Mapping[str, int]
@@ -214,8 +215,7 @@ def read_practices(store: TrialStore, floors: Floors) -> Practices:
     wanted = set(_pairs(found))
     pairs = {name: one for name, one in store.switches.pairs().items() if name in wanted}
     changes = read_changes(list(pairs.values()), lambda query: floors) if pairs else ()
-    object.__setattr__(found, "changes", dict(zip(pairs, changes, strict=True)))
-    return found
+    return replace(found, changes=dict(zip(pairs, changes, strict=True)))
 
 
 def _pairs(found: Practices) -> list[str]:
@@ -228,7 +228,9 @@ def _pairs(found: Practices) -> list[str]:
 
 
 def _one_string(facts: Facts | None) -> OneString | None:
-    return None if facts is None else OneString(**{**facts, "locked": _tuple(facts, "locked")})
+    return (
+        None if facts is None else OneString(**{**facts, "locked": _tuple(facts, "locked")})
+    )
 
 
 def _twins(facts: Facts | None) -> tuple[Twin, ...] | None:
@@ -259,9 +261,7 @@ def _statistics(facts: Facts | None) -> Statistics | None:
     if facts is None:
         return None
     estimates = tuple(Estimate(**one) for one in facts["estimates"])
-    return Statistics(
-        **{**facts, "estimates": estimates, "pairs": _tuple(facts, "pairs")}
-    )
+    return Statistics(**{**facts, "estimates": estimates, "pairs": _tuple(facts, "pairs")})
 
 
 def _upkeep(facts: Facts | None) -> Upkeep | None:

@@ -96,8 +96,12 @@ class WritePrice:
 
     @property
     def hot_lost(self) -> float:
-        """HOT updates that an execution has less."""
-        return self.off.hot_updates - self.on.hot_updates
+        """HOT updates that an execution has less, where it has none left.
+
+        An index that keeps an update from being HOT does so each time. Where some are
+        HOT with it, what differs is the room that happened to be left in a page.
+        """
+        return 0.0 if self.on.hot_updates else self.off.hot_updates
 
     @property
     def extra_ms(self) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from fluxlab.indexes.amounts import show_ms
+
 if TYPE_CHECKING:
     from fluxlab.indexes.decisions import Case, Thresholds
 
@@ -97,14 +99,3 @@ def _listed(names: Collection[str], most: int = 2) -> str:
     if more:
         return f"{', '.join(shown)} and {more} more"
     return " and ".join(shown)
-
-
-def show_ms(value: float) -> str:
-    """Write a sum of times with two or three digits, below 0.01 ms as such.
-
-    >>> show_ms(632.05), show_ms(0.366), show_ms(0.0004)
-    ('632 ms', '0.37 ms', 'under 0.01 ms')
-    """
-    if 0 < value < 0.01:
-        return "under 0.01 ms"
-    return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"

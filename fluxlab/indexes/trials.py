@@ -9,6 +9,7 @@ are the same for both: what differs is the index.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from fluxlab.indexes.catalog import ForeignKeyFacts
 from fluxlab.indexes.hiding import hidden
@@ -26,13 +28,15 @@ from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.workload.budget import Budget
 from fluxlab.workload.clock import placed
-from fluxlab.workload.measure import Bench, Probe, TimeSpent, first_look, more_rounds
+from fluxlab.workload.measure import Bench, Pair, Probe, TimeSpent, first_look, more_rounds
 from fluxlab.workload.notes import Facts, Notes
 from fluxlab.workload.store import State
 
 #: *ladder*: added to those before it. *alone*: added to the baseline. *without*: taken
 #: from all. *dropped*: a whole set taken from all. *control*: nothing taken (A/A).
 Kind = Literal["ladder", "alone", "without", "dropped", "control"]
+#: So many WAL records of rolled-back writes leave dead rows that slow later scans.
+_MANY_RECORDS = 1_000
 #: One pair of so many is measured against itself.
 _CONTROL_SHARE = 12
 
@@ -129,6 +133,7 @@ class Stand:
         self._store = store
         self._state = state
         self._stack = ExitStack()
+        self._written: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         """Open both sessions and put them on their cores."""
@@ -192,6 +197,7 @@ class Stand:
             found = switches(questions, before, after)
             for switch in found:
                 self._measure(switch)
+        self._tidy()
         self._store.time_spent.elapsed_s += time.perf_counter() - start
         names = tuple(one.fingerprint for one in found)
         return Trial(kind, subject, len(questions), names, self._budget.looked_rounds)
@@ -229,5 +235,20 @@ class Stand:
             earlier = self._store.switches.pair(name)
             pair = more_rounds(self._bench, query, parameters, earlier, wanted - known)
         self._store.switches.add(switch, pair)
+        self._note_writes(query.tables, pair)
         self._rounds[name] = max(wanted, len(pair[0].sample.blocks))
         self._store.measured += 1
+
+    def _note_writes(self, tables: Collection[str], pair: Pair) -> None:
+        records = sum(one.plan.wal_records * one.sample.executions for one in pair)
+        if records:
+            self._written.update(dict.fromkeys(tables, records))
+
+    def _tidy(self) -> None:
+        """Remove the dead rows of writes that were rolled back."""
+        connection = self.sides[0]
+        connection.execute("set statement_timeout = 0")
+        for table, records in list(self._written.items()):
+            if records > _MANY_RECORDS:
+                connection.execute(SQL("vacuum {}").format(Identifier(table)))
+                del self._written[table]

@@ -21,8 +21,9 @@ from fluxlab.indexes.trials import TrialStore
 from fluxlab.progress import Report, Tick
 from fluxlab.workload.measure import Bench, first_look
 
-#: Queries that are measured for each index, those asked most often first.
-_QUERIES = 3
+#: Queries that are measured for each index, those asked most often first; and fewer
+#: where time is short.
+_QUERIES, _FEW_QUERIES = 3, 1
 _SIZE = "select pg_relation_size(to_regclass(%s))"
 
 
@@ -50,7 +51,8 @@ def compare_twins(
     for done, index in enumerate(indexes):
         report(Tick("partial and full", done, len(indexes), index.name))
         readers = [one for one in reads if used_in(plans[one.key], (index.name,))]
-        found.append(_compare(bench, builder, index, _chosen(readers), store))
+        chosen = _chosen(readers)[: _FEW_QUERIES if bench.budget.is_frugal else _QUERIES]
+        found.append(_compare(bench, builder, index, chosen, store))
     report(Tick("partial and full", len(indexes), len(indexes)))
     return tuple(found)
 
@@ -93,12 +95,11 @@ def _measure(
 
 
 def _chosen(questions: Sequence[Question]) -> tuple[Question, ...]:
-    """Return one class per Query, typical where there is one, of those asked most."""
+    """Return one class per Query, typical where there is one, those asked most first."""
     first: dict[str, Question] = {}
     for one in sorted(questions, key=lambda one: one.parameters.of_class != "typical"):
         first.setdefault(one.query.name, one)
-    ordered = sorted(first.values(), key=lambda one: -one.query.weight)
-    return tuple(ordered[:_QUERIES])
+    return tuple(sorted(first.values(), key=lambda one: -one.query.weight))
 
 
 def _size(connection: psycopg.Connection, name: str) -> int:

@@ -125,7 +125,7 @@ def _tables(select: ast.SelectStmt) -> dict[str, str]:
     """Return what stands in the FROM list, by alias; subqueries and CTEs are no tables."""
     found = _From()
     found(select.fromClause or ())
-    ctes = {one.ctename for one in select.withClause.ctes} if select.withClause else set()
+    ctes = {one.ctename for one in (select.withClause and select.withClause.ctes) or ()}
     return {alias: name for alias, name in found.tables.items() if name not in ctes}
 
 

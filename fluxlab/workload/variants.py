@@ -55,9 +55,7 @@ class Variant:
         self.connection.execute(f"set plan_cache_mode = {mode}".encode())
 
 
-def look(
-    one: Variant, other: Variant, *, milliseconds: float, placement: str = ""
-) -> Pair:
+def look(one: Variant, other: Variant, *, milliseconds: float, placement: str = "") -> Pair:
     """Measure both, in turns, for about so long; three rounds at least, six at most."""
     sides = one, other
     for side in sides:
@@ -86,3 +84,17 @@ def look(
 def _call(side: Variant) -> Call:
     is_prepared = side.mode != "plain"
     return Call(side.connection, side.query, side.parameters, is_prepared=is_prepared)
+
+
+def answer_size(side: Variant) -> tuple[int, int]:
+    """Return how many columns the answer has, and the bytes of its values as text."""
+    cursor = psycopg.RawCursor(side.connection)
+    cursor.execute(side.query.statement.encode(), list(side.parameters.values))
+    result = cursor.pgresult
+    assert result is not None
+    cells = (
+        len(result.get_value(row, column) or b"")
+        for row in range(result.ntuples)
+        for column in range(result.nfields)
+    )
+    return result.nfields, sum(cells)

@@ -35,6 +35,12 @@ where class.relnamespace = 'public'::regnamespace
     and attribute.attname in ('created_at', 'joined_at', 'granted_at')
 order by class.relname, attribute.attname
 """
+_ROWS = """
+select relname::text, reltuples::bigint
+from pg_class
+where relnamespace = 'public'::regnamespace
+    and relkind = 'r'
+"""
 #: What a transaction of the week takes for the time: the data's, which is not ours.
 _CLOCK = """
 create schema week;
@@ -76,16 +82,28 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """The week that has been put aside: its rows by table, its writes, its first moment.
+    """The week that has been put aside: its first moment, its rows and its writes.
 
-    `requests` to the application are what the week's messages stand for.
+    `requests` to the application are what the week's messages stand for. By table:
+    `columns` tell when a row was written, `rows` how many come back, `rows_at_start` how
+    many there are without them.
     """
 
     start: datetime
     requests: float
-    rows: Mapping[str, int]
     columns: Mapping[str, str]
+    rows: Mapping[str, int]
+    rows_at_start: Mapping[str, int]
     writes: tuple[Write, ...]
+
+    @property
+    def written(self) -> Mapping[str, int]:
+        """How many writes reach each table: rows that come back, and executions."""
+        found = dict(self.rows)
+        for one in self.writes:
+            for table in one.query.tables:
+                found[table] = found.get(table, 0) + one.executions
+        return found
 
     @property
     def executions(self) -> int:
@@ -114,7 +132,8 @@ def put_aside(
     writes = tuple(
         _draw(connection, workload.find(name), text, requests) for name, text in texts
     )
-    return Week(start, requests, rows, columns, writes)
+    left = {str(name): int(count) for name, count in connection.execute(_ROWS)}
+    return Week(start, requests, columns, rows, left, writes)
 
 
 def play(connection: psycopg.Connection, week: Week, day: int) -> None:
@@ -153,12 +172,12 @@ def _draw(
     connection: psycopg.Connection, query: Query, text: str, requests: float
 ) -> Write:
     """Keep the values of one write with their places, for as often as they are needed."""
-    statement = text.strip().rstrip(";")
+    statement = SQL(text.strip().rstrip(";"))
     connection.execute(
-        SQL("create table week.{} as select row_number() over () as place, drawn.* ").format(
-            Identifier(_table(query))
-        )
-        + SQL("from ({}) as drawn").format(SQL(statement))  # type: ignore[arg-type]
+        SQL(
+            "create table week.{} as "
+            "select row_number() over () as place, drawn.* from ({}) as drawn"
+        ).format(Identifier(_table(query)), statement)
     )
     row = connection.execute(
         SQL("select count(*) from week.{}").format(Identifier(_table(query)))
@@ -194,7 +213,7 @@ def _play(connection: psycopg.Connection, write: Write, day: int) -> None:
 
 
 def _value(query: Query, name: str, drawn: set[str]) -> Composable:
-    """Return what a parameter is in the loop: a column of the draw, or one of its choices."""
+    """Return what a parameter is in the loop: a column that is drawn, or a choice."""
     if name in drawn:
         return SQL("drawn.{}").format(Identifier(name))
     choices = next((one.choices for one in query.parameters if one.name == name), None)

@@ -41,7 +41,6 @@ with described as (
     where index.indisvalid
         and method.amname = 'btree'
         and index.indexprs is null  -- how wide an expression is, nobody may know
-        and index_class.relkind = 'i'
         and pg_relation_size(index.indexrelid) >= 1024 * 1024
 )
 

@@ -9,7 +9,6 @@ with described as (
         index.indexrelid,
         index.indrelid,
         index.indisunique,
-        index.indisreplident,
         index.indpred,
         index_class.relname,
         index_class.relkind,
@@ -42,10 +41,7 @@ with described as (
     from pg_index as index
     join pg_class as index_class
         on index_class.oid = index.indexrelid
-    join pg_am as method
-        on method.oid = index_class.relam
     where index.indisvalid
-        and method.amname = 'btree'
         and not index_class.relispartition  -- follows the index of its parent
 )
 
@@ -78,7 +74,6 @@ join pg_namespace as namespace
 where unique_.indisunique
     and unique_.indpred is null
     and not plain.indisunique
-    and not plain.indisreplident
     and plain.indpred is null
     and namespace.nspname !~ '^(pg_|information_schema$)'
 order by namespace.nspname, table_class.relname, plain.relname, unique_.indexrelid;

@@ -39,7 +39,7 @@ where index.indisvalid
         select
         from pg_options_to_table(index_class.reloptions)
         where option_name = 'deduplicate_items'
-            and not option_value::boolean
+            and option_value in ('off', 'false', 'no', '0')
     )
     and namespace.nspname !~ '^(pg_|information_schema$)'
 order by schema_name, table_name, object_name;

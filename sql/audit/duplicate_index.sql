@@ -3,12 +3,11 @@
 -- weight: high
 -- finding: {object} has the same keys, order and predicate as {other}.
 -- advice: Drop one of the two. No plan changes, and every write of the table maintains
---     one index less. The one that is clustered on or identifies rows to replicas stays.
+--     one index less. The one that CLUSTER follows stays.
 with described as (
     select
         index.indexrelid,
         index.indrelid,
-        index.indisreplident,
         index.indisclustered,
         index_class.relname,
         index_class.relkind,
@@ -42,7 +41,7 @@ ranked as (
     from described
     window same_target as (
         partition by indrelid, target
-        order by indisreplident desc, indisclustered desc, indexrelid
+        order by indisclustered desc, indexrelid
     )
 )
 

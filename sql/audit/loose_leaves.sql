@@ -18,8 +18,6 @@ with btrees as materialized (  -- others would make pgstatindex fail
         on method.oid = index_class.relam
     where index.indisvalid
         and method.amname = 'btree'
-        and index_class.relkind = 'i'
-        and index_class.relpersistence = 'p'
         -- all of it is read, which a small one is not worth
         and pg_relation_size(index.indexrelid) >= 1024 * 1024
 )

@@ -47,7 +47,6 @@ join pg_stats as stats
 where index.indisvalid
     and index.indnkeyatts = 1
     and index.indpred is null  -- statistics are those of the whole table
-    and not index.indisunique
     and method.amname in ('btree', 'hash')
     and not index_class.relispartition  -- follows the index of its parent
     and attribute.atttypid <> 'boolean'::regtype  -- a rule of its own
@@ -57,5 +56,12 @@ where index.indisvalid
         else stats.n_distinct
     end <= 10
     and stats.most_common_freqs[1] > 0.2
+    and not exists (  -- deletes from the referenced table look for every value
+        select
+        from pg_constraint
+        where conrelid = index.indrelid
+            and contype = 'f'
+            and index.indkey[0] = any(conkey)
+    )
     and namespace.nspname !~ '^(pg_|information_schema$)'
 order by schema_name, table_name, object_name;

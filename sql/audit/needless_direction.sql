@@ -23,14 +23,11 @@ select
 from pg_index as index
 join pg_class as index_class
     on index_class.oid = index.indexrelid
-join pg_am as method
-    on method.oid = index_class.relam
 join pg_class as table_class
     on table_class.oid = index.indrelid
 join pg_namespace as namespace
     on namespace.oid = table_class.relnamespace
 where index.indisvalid
-    and method.amname = 'btree'
     and not index_class.relispartition  -- follows the index of its parent
     and 3 = all (index.indoption::int2[])  -- descending, nulls first: the mirror image
     and namespace.nspname !~ '^(pg_|information_schema$)'

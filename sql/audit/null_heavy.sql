@@ -26,7 +26,6 @@ with described as (
         and index.indnkeyatts = 1
         and index.indpred is null
         and not index.indisunique
-        and not index.indisreplident
         and method.amname in ('btree', 'hash')
         and not index_class.relispartition  -- follows the index of its parent
 )

@@ -1,8 +1,8 @@
 -- rule: H06
 -- title: A partial index beside a whole one
 -- weight: low
--- finding: {object} holds {entries_share} of the entries of {other}, which has the same
---     keys and no predicate.
+-- finding: {object} holds {entries_share} of the entries of {other}, which begins with the
+--     same keys and has no predicate.
 -- advice: Drop one of the two. The partial one pays only where it is much smaller; if its
 --     predicate stands in every query, the whole one is the one to drop.
 with described as (
@@ -10,7 +10,6 @@ with described as (
         index.indexrelid,
         index.indrelid,
         index.indisunique,
-        index.indisreplident,
         index_class.relname,
         index_class.relkind,
         index_class.reltuples,
@@ -85,7 +84,6 @@ where whole.predicate is null
     and whole.reltuples > 0
     and partial.predicate is not null
     and not partial.indisunique  -- it forbids what the whole one allows
-    and not partial.indisreplident
     and partial.reltuples >= whole.reltuples * case
         -- leaves out nothing that a search by the key could find
         when partial.predicate = format('(%s IS NOT NULL)', partial.columns[1]) then 0.1

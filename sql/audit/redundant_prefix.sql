@@ -11,7 +11,6 @@ with described as (
         index.indexrelid,
         index.indrelid,
         index.indisunique,
-        index.indisreplident,
         index_class.relname,
         index_class.relkind,
         index.indnkeyatts,
@@ -84,7 +83,6 @@ join pg_namespace as namespace
     on namespace.oid = table_class.relnamespace
 where cardinality(long.columns) > cardinality(short.columns)
     and not short.indisunique  -- it forbids more than the longer one
-    and not short.indisreplident
     and namespace.nspname !~ '^(pg_|information_schema$)'
 order by
     namespace.nspname,

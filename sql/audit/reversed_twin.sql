@@ -9,7 +9,6 @@ with described as (
         index.indexrelid,
         index.indrelid,
         index.indisunique,
-        index.indisreplident,
         index_class.relname,
         index_class.relkind,
         coalesce(pg_get_expr(index.indpred, index.indrelid), '') as predicate,
@@ -43,11 +42,8 @@ with described as (
     from pg_index as index
     join pg_class as index_class
         on index_class.oid = index.indexrelid
-    join pg_am as method
-        on method.oid = index_class.relam
     where index.indisvalid
         and not index.indisunique  -- beside a unique one it is H02
-        and method.amname = 'btree'
         and not index_class.relispartition  -- follows the index of its parent
 )
 
@@ -75,9 +71,7 @@ join described as first
     and first.included = twin.included
     and first.predicate = twin.predicate
     and first.directions = twin.reversed
-    -- the one that identifies rows stays, or else the older
-    and (first.indisreplident, -first.indexrelid::bigint)
-    > (twin.indisreplident, -twin.indexrelid::bigint)
+    and first.indexrelid < twin.indexrelid  -- the older stays
 join pg_class as table_class
     on table_class.oid = twin.indrelid
 join pg_namespace as namespace

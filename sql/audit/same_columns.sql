@@ -33,7 +33,6 @@ with described as (
     left join pg_stat_user_indexes as usage
         on usage.indexrelid = index.indexrelid
     where index.indisvalid
-        and index.indnkeyatts > 1
         and method.amname = 'btree'
         and not index_class.relispartition  -- follows the index of its parent
 ),

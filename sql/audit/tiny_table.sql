@@ -31,7 +31,6 @@ cross join lateral (
 where index.indisvalid
     and not index.indisunique
     and not index.indisexclusion
-    and not index.indisreplident
     and index_class.relkind = 'i'
     and not index_class.relispartition  -- follows the index of its parent
     and sized.pages between 1 and 7  -- an empty table has not begun yet

@@ -40,7 +40,6 @@ with described as (
     where index.indisvalid
         and not index.indisunique
         and not index.indisexclusion
-        and not index.indisreplident  -- replicas find rows by it, and count for themselves
         and not index.indisclustered  -- CLUSTER follows it without a scan
         and not index_class.relispartition  -- follows the index of its parent
 )

@@ -33,7 +33,6 @@ cross join lateral (
 ) as written (rows)
 where not index.indisunique
     and not index.indisexclusion
-    and not index.indisreplident
     and index.indpred is null  -- how many writes concern a partial one, nobody counts
     and written.rows > 1000 * usage.idx_scan
     and usage.idx_scan > 0  -- one that is never scanned is H13

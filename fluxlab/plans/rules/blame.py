@@ -80,7 +80,7 @@ def blamed(seen: Seen, share: float) -> Blame:
     terms = terms_in(seen, "Filter")
     others = tuple(term for term in terms if term not in added)
     if not added or not others:
-        return Blame(terms, added, share, "sure" if table else "likely")
+        return Blame(added or terms, added, share, "sure" if table else "likely")
     (most, is_told), (others_most, others_told) = _most(table, added), _most(table, others)
     if others_told and others_most < LEAST_PART * share:
         return Blame(added, added, share, "likely")
@@ -116,14 +116,9 @@ def _kept(table: KnownTable | None, term: Term) -> tuple[float, bool]:
     distinct = distinct_values(table, term)
     if distinct is None or distinct < LEAST_DISTINCT:
         return VALUE_KEEPS, False
-    equal = (1 - (nulls or 0.0)) / distinct
-    if term.operator == "=":
-        return equal, True
-    return (
-        (1 - equal - (nulls or 0.0), True)
-        if term.operator == "<>"
-        else (VALUE_KEEPS, False)
-    )
+    filled = 1 - (nulls or 0.0)
+    kept = {"=": filled / distinct, "<>": filled - filled / distinct}
+    return kept.get(term.operator, VALUE_KEEPS), term.operator in kept
 
 
 def as_range(terms: Sequence[Term]) -> str:

@@ -46,6 +46,14 @@ MANY_SKIPS = 100
 LONG_LIST = 1_000
 #: Of the execution: what two indexes cost where one would do.
 BITMAP_SHARE = 0.1
+#: Kept rows of one block: with more, rows stand so close that fewer of them are hardly
+#: fewer blocks, and the planner may stay with the index that it has.
+CLOSE_ROWS = 2.0
+
+_CLOSE = (
+    " The rows stand close together, all in {blocks:,} blocks: passing some is cheap "
+    "there, and the planner may stay with the index that it has."
+)
 
 
 @rule("R07", "An index that finds too many rows")
@@ -64,17 +72,33 @@ def _inefficient(seen: Seen) -> Said | None:
     index = node.index or node.children[0].index
     share = removed / max(1, removed + node.rows_kept)
     to_blame = blamed(seen, share)
+    is_close = node.rows_kept > CLOSE_ROWS * node.own_blocks > 0
+    is_doubtful = to_blame.added and (is_close or _is_updated(seen))
     return Said(
         f"The index {index} finds {counted(removed + node.rows_kept, 'row')} of "
         f"{node.relation}, and the filter{to_blame.on_columns} throws {removed:,} of them "
         f"away, {percent(share)}.",
-        to_blame.advice,
-        {"rows_found": removed + node.rows_kept, "rows_thrown_away": removed},
+        to_blame.advice + (_CLOSE.format(blocks=node.own_blocks) if is_close else ""),
+        {
+            "rows_found": removed + node.rows_kept,
+            "rows_thrown_away": removed,
+            "share_to_spare": to_blame.share,
+        },
         wasted=to_blame.share,
-        confidence=to_blame.confidence,
+        confidence="possible" if is_doubtful else to_blame.confidence,
         fix=_with_filter(node.relation, plain_in(seen, condition), to_blame.added),
         # The index below a bitmap found what is thrown away.
         time_ms=node.time_ms if node.kind == "Bitmap Heap Scan" else None,
+    )
+
+
+def _is_updated(seen: Seen) -> bool:
+    """Whether the rows are found to be updated: then an index more is written as well."""
+    return any(
+        one.kind == "ModifyTable"
+        and one.text("Operation") == "Update"
+        and one.relation == seen.node.relation
+        for one in seen.plan.nodes
     )
 
 
@@ -203,6 +227,8 @@ def _two_bitmaps(seen: Seen) -> Said | None:
     heap = heap_scan(seen)
     parts = [one for one in node.walk() if one.index]
     terms = [term for one in parts for term in terms_of(one.text("Index Cond"), heap.alias)]
+    if len(plain_in(seen, terms)) < len(terms):
+        return None  # what GIN finds, no ordinary index can
     entries = sum(one.rows_kept for one in parts)
     names = " and ".join(str(one.index) for one in parts)
     is_whole = all(one.index for one in node.children)

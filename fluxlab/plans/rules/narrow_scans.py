@@ -1,7 +1,8 @@
-"""Scans of a table from which the statement needs no more than the filter tests.
+"""Scans that keep many rows, and for which an index is worth a thought all the same.
 
-Where few columns are asked for, an index that holds them answers by itself: it touches its
-own blocks and not the table's, however many rows pass the filter.
+Where no more is needed than the filter tests, an index that holds it answers by itself: it
+touches its own blocks and not the table's, however many rows pass. And where rows stand
+in the order of what is compared, those that pass lie together.
 """
 
 from __future__ import annotations
@@ -9,15 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fluxlab.plans.plan import PlanNode
-from fluxlab.plans.rules.expressions import Term, columns_of, quoted, terms_of
+from fluxlab.plans.rules.expressions import (
+    RANGES,
+    Term,
+    columns_of,
+    is_plain,
+    quoted,
+    terms_of,
+)
+from fluxlab.plans.rules.filters import column_of, type_of
 from fluxlab.plans.rules.rule import Seen
 from fluxlab.plans.surroundings import PAGE_BYTES, KnownIndex, KnownTable
 
 #: What an index can hold before it is a second table.
 MOST_COLUMNS = 3
-MOST_BYTES = 32
+MOST_BYTES = 64
 #: An entry of a B-tree without its values: a line pointer and the header of a tuple.
 ENTRY_BYTES = 12
+#: Rows stand in the order of a column, save a few.
+ORDERED = 0.95
 #: A value whose width nobody knows.
 VALUE_BYTES = 8
 #: An index that is not this many times smaller than the table spares too little.
@@ -25,6 +36,8 @@ LEAST_SMALLER = 2.0
 
 #: No B-tree is made for these, or none that is small.
 _NO_KEYS = ("json", "xml", "tsvector", "box", "circle", "polygon", "point", "path", "line")
+#: Operators that look inside a value, and not at its place in an order.
+_INSIDE = ("@>", "<@", "&&", "?", "@@", "@?")
 
 
 def narrow_enough(seen: Seen) -> tuple[str, ...]:
@@ -45,10 +58,6 @@ def narrow_enough(seen: Seen) -> tuple[str, ...]:
     index_blocks = node.rows_read * (ENTRY_BYTES + width) / PAGE_BYTES
     is_smaller = node.own_blocks >= LEAST_SMALLER * index_blocks or not node.own_blocks
     return tested if width <= MOST_BYTES and is_smaller else ()
-
-
-#: Operators that look inside a value, which is no value for a B-tree then.
-_INSIDE = ("@>", "<@", "&&", "?", "@@", "@?")
 
 
 def _all(terms: tuple[Term, ...]) -> Iterator[Term]:
@@ -105,6 +114,16 @@ def in_index_alone(seen: Seen, names: tuple[str, ...]) -> str:
         f"on {table} ({keys}). Every write would pay for it, so only where this is asked "
         "often. An index that lacks a column of these does not help."
     )
+
+
+def follows_the_table(seen: Seen) -> str | None:
+    """Return a column whose range is asked for, and in whose order the rows stand."""
+    for term in terms_of(seen.node.text("Filter"), seen.node.alias):
+        column = column_of(seen.table, term)
+        order = column.correlation if column and term.operator in RANGES else None
+        if is_plain(term, type_of(seen.table, term)) and abs(order or 0.0) >= ORDERED:
+            return term.column
+    return None
 
 
 def _holding(table: KnownTable | None, names: tuple[str, ...]) -> KnownIndex | None:

@@ -6,7 +6,11 @@ from fluxlab.plans.plan import PlanNode
 from fluxlab.plans.rules import thrown_away
 from fluxlab.plans.rules.expressions import columns_of, quoted, terms_of
 from fluxlab.plans.rules.filters import LEAST_REMOVED, condition_of, empty_partitions
-from fluxlab.plans.rules.narrow_scans import in_index_alone, narrow_enough
+from fluxlab.plans.rules.narrow_scans import (
+    follows_the_table,
+    in_index_alone,
+    narrow_enough,
+)
 from fluxlab.plans.rules.rule import Rule, Seen
 from fluxlab.plans.rules.saying import Said, counted, matters, percent, rule
 
@@ -47,6 +51,16 @@ def _right_scan(seen: Seen) -> Said | None:
             f"{reads}, and nothing but {' and '.join(names)} is asked of a row.",
             in_index_alone(seen, names),
             evidence | {"share_kept": kept, "blocks": node.own_blocks},
+            is_note=True,
+        )
+    if column := follows_the_table(seen):
+        return Said(
+            f"{reads}. They lie together, because the table is in the order of {column}: "
+            f"an index would touch about {percent(kept)} of the blocks.",
+            "Reading the whole table is nearly right: an index spares no more than the "
+            "other blocks, and every write would pay for it. It pays for values that few "
+            "rows have.",
+            evidence | {"share_kept": kept},
             is_note=True,
         )
     return Said(
