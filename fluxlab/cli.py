@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fluxlab import explain_command, migrate_command, monitor_command
+from fluxlab import audit_command, explain_command, migrate_command, monitor_command
 from fluxlab.errors import FluxlabError
 from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
 from fluxlab.terminal import Reporter
@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
             explain_command.run,
             "Read a plan, or explain a statement, and say what is wrong with it.",
         )
+    )
+    audit_command.add_options(
+        add("audit", audit_command.run, "Say what the catalog holds against its indexes.")
     )
     migrate_command.add_options(
         add(

@@ -6,7 +6,7 @@ killed run goes on where it was. `indexing` calls it: only a superuser can hide 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 #: Prepared and unprepared, the reads that are asked most often.
 _PREPARED = 12
+#: Without their star, those asked most often, and those with the largest answers.
+_TIMED = 8
+#: Few pairs with small differences: they get so many times the time of a trial.
+_LOOKS = 5
 _COLUMNS = """
 select class.relname::text, attribute.attname::text
 from pg_class as class
@@ -84,34 +88,56 @@ def _send_whole(lab: Lab) -> OneString:
 def _narrow(
     lab: Lab, work: Sequence[Question], store: TrialStore, budget: Budget
 ) -> tuple[Narrowed, ...]:
-    starred = {query.name for query in narrow.stars(lab.workload)}
-    found = []
+    """Ask without the star; the clock runs where much is asked or much is answered."""
     with _two(lab, DATABASES["sprint11"]) as (sides, placement):
         columns: dict[str, tuple[str, ...]] = {}
         for table, column in sides[0].execute(_COLUMNS):
             columns[table] = (*columns.get(table, ()), column)
         wanted = narrow.columns_read(lab.workload, columns)
-        for one in upkeep.typical(work):
-            query = (
-                narrow.narrowed(one.query, wanted) if one.query.name in starred else None
+        slim = {
+            query.name: found
+            for query in narrow.stars(lab.workload)
+            if (found := narrow.narrowed(query, wanted))
+        }
+        asked = [one for one in upkeep.typical(work) if one.query.name in slim]
+        both = {
+            one.query.name: (
+                Variant(sides[0], one.query, one.parameters),
+                Variant(sides[1], slim[one.query.name], one.parameters),
             )
-            if query is None:
-                continue
-            wide = Variant(sides[0], one.query, one.parameters)
-            slim = Variant(sides[1], query, one.parameters)
-            pair = look(wide, slim, milliseconds=budget.first_ms, placement=placement)
-            switch = Switch(one, one.query.statement, query.statement)
+            for one in asked
+        }
+        sizes = {name: tuple(map(answer_size, two)) for name, two in both.items()}
+        pairs = {}
+        for one in _worth_timing(asked, {name: two[0][1] for name, two in sizes.items()}):
+            wide, narrower = both[one.query.name]
+            pair = look(
+                wide,
+                narrower,
+                milliseconds=_LOOKS * budget.first_ms,
+                placement=placement,
+            )
+            switch = Switch(one, one.query.statement, narrower.query.statement)
             store.switches.add(switch, pair)
-            columns_wide, bytes_wide = answer_size(wide)
-            columns_slim, bytes_slim = answer_size(slim)
-            found.append(
-                Narrowed(
-                    switch.fingerprint,
-                    columns=(columns_wide, columns_slim),
-                    answer_bytes=(bytes_wide, bytes_slim),
-                )
-            )
-    return tuple(found)
+            pairs[one.query.name] = switch.fingerprint
+    return tuple(
+        Narrowed(
+            name,
+            columns=(wide[0], slim_[0]),
+            answer_bytes=(wide[1], slim_[1]),
+            pair=pairs.get(name, ""),
+        )
+        for name, (wide, slim_) in sizes.items()
+    )
+
+
+def _worth_timing(
+    asked: Sequence[Question], answer_bytes: Mapping[str, int]
+) -> tuple[Question, ...]:
+    """Return the reads that are asked most often, and those with the largest answers."""
+    often = sorted(asked, key=lambda one: -one.query.weight)
+    large = sorted(asked, key=lambda one: -answer_bytes[one.query.name])
+    return tuple(dict.fromkeys((*often[:_TIMED], *large[:_TIMED])))
 
 
 def _prepare(
@@ -129,9 +155,11 @@ def _prepare(
             mode: Mode = "generic" if choices[one.query.name].is_generic else "custom"
             plain = Variant(sides[0], one.query, one.parameters)
             prepared = Variant(sides[1], one.query, one.parameters, mode)
-            # What a round trip takes is short, and so is what is saved of it.
             pair = look(
-                plain, prepared, milliseconds=2 * budget.first_ms, placement=placement
+                plain,
+                prepared,
+                milliseconds=_LOOKS * budget.first_ms,
+                placement=placement,
             )
             switch = Switch(one, "unprepared", f"prepared, {mode}")
             store.switches.add(switch, pair)

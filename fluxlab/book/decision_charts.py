@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -29,9 +30,9 @@ _MARKS: Mapping[Word, tuple[str, str]] = {
 #: Where everything stands that saves nothing for sure: a log scale has no zero.
 _NOTHING_MS = 0.001
 _NOTHING_BYTES = 1.0
-_MOST_NAMED = 5
+_MOST_NAMED = 12
 #: Names that are closer than this, in powers of ten, would lie on each other.
-_WIDE, _HIGH = 1.6, 0.25
+_WIDE, _HIGH = 1.8, 0.2
 _BYTES = [1.0, 10.0, 100.0, *(1024.0 * 10**power for power in range(7))]
 
 
@@ -71,7 +72,7 @@ def worth(found: Decisions, title: str) -> go.Figure:
         tickvals=_BYTES,
         ticktext=[show_bytes(tick) for tick in _BYTES],
     )
-    _legend_below(figure, 120)
+    _finish(figure, title, 120)
     return figure
 
 
@@ -80,25 +81,30 @@ def _given(one: Decision) -> float:
 
 
 def _name_few(figure: go.Figure, found: Decisions) -> None:
-    """Name the kept indexes that save most, where their names have room."""
-    named: list[tuple[float, float]] = []
-    for one in sorted(found.of("keep"), key=_given, reverse=True):
-        x = math.log10(_given(one))
-        y = math.log10(max(_NOTHING_BYTES, one.wal_bytes))
-        if any(abs(x - left) < _WIDE and abs(y - low) < _HIGH for left, low in named):
-            continue
-        named.append((x, y))
-        figure.add_annotation(
-            x=x,
-            y=y,
-            text=short_name(one.index.name, one.index.table),
-            showarrow=False,
-            xanchor="right",
-            xshift=-9,
-            font={"size": 11},
+    """Name the kept indexes that save most, where their names have room at the left."""
+    places = {one.index.name: _place(one) for one in found.rows}
+    kept = sorted(found.of("keep"), key=_given, reverse=True)[:_MOST_NAMED]
+    for one in kept:
+        x, y = _place(one)
+        in_the_way = (
+            x - _WIDE < left <= x and abs(y - low) < _HIGH
+            for name, (left, low) in places.items()
+            if name != one.index.name
         )
-        if len(named) == _MOST_NAMED:
-            break
+        if not any(in_the_way):
+            figure.add_annotation(
+                x=x,
+                y=y,
+                text=short_name(one.index.name, one.index.table),
+                showarrow=False,
+                xanchor="right",
+                xshift=-9,
+                font={"size": 11},
+            )
+
+
+def _place(one: Decision) -> tuple[float, float]:
+    return math.log10(_given(one)), math.log10(max(_NOTHING_BYTES, one.wal_bytes))
 
 
 def pareto(points: Sequence[Point], totals: Mapping[str, Totals], title: str) -> go.Figure:
@@ -126,7 +132,7 @@ def pareto(points: Sequence[Point], totals: Mapping[str, Totals], title: str) ->
             col=1,
         )
     _add_steps(figure, points)
-    _legend_below(figure, 130)
+    _finish(figure, title, 130)
     return figure
 
 
@@ -198,25 +204,36 @@ def _add_sets(
 
 
 def _add_steps(figure: go.Figure, points: Sequence[Point]) -> None:
-    """Name the largest steps where there is room: right of the curve, in the first."""
-    for place, (one, _) in enumerate(largest_steps(points, 3)):
+    """Name the largest steps above the first curve, where there is room for a name."""
+    named: list[Point] = []
+    width, height = points[-1].index_bytes, points[0].read_ms
+    for one, _ in largest_steps(points, 3):
+        if any(
+            abs(one.index_bytes - other.index_bytes) < 0.4 * width
+            and abs(one.read_ms - other.read_ms) < 0.1 * height
+            for other in named
+        ):
+            continue
+        named.append(one)
         figure.add_annotation(
             x=one.index_bytes / 2**20,
             y=one.read_ms,
             text=(one.added or "").removeprefix("idx_"),
             showarrow=False,
             xanchor="left",
-            xshift=8,
-            yshift=12 if place % 2 == 0 else -14,
+            xshift=10,
+            yshift=10,
             font={"size": 11},
             row=1,
             col=1,
         )
 
 
-def _legend_below(figure: go.Figure, bottom_px: int) -> None:
+def _finish(figure: go.Figure, title: str, bottom_px: int) -> None:
+    # Title and legend begin at the edge of the page, and fit on a phone.
+    text = "<br>".join(wrap(title, 42))
     figure.update_layout(
-        title={"xref": "container", "x": 0.02},
+        title={"text": text, "xref": "container", "x": 0.02},
         legend={
             "xref": "container",
             "x": 0.02,
@@ -225,5 +242,5 @@ def _legend_below(figure: go.Figure, bottom_px: int) -> None:
             "yanchor": "bottom",
             "traceorder": "normal",
         },
-        margin={"b": bottom_px},
+        margin={"t": 26 + 22 * (text.count("<br>") + 1), "b": bottom_px},
     )

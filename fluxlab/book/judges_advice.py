@@ -51,9 +51,9 @@ def _always_indexes(claim: PracticeClaim, evidence: Evidence) -> Verdict:
     whose = "whose new plan reads a new index"
     if is_tried(evidence, new):
         readers = list(trials_of(evidence, new, kinds=("without",)))
-        whose = "that read a new index and would not without it"
+        whose = "with a plan that reads a new index and would not without it"
     slower = [change for change in readers if change.outcome == "slower"]
-    reason = f"None of {len(readers)} pairs {whose} is slower ({outcomes(readers)})"
+    reason = f"No pair {whose} is slower ({outcomes(readers)})"
     if slower:
         worst = min(slower, key=lambda change: change.speedup.ratio)
         reason = (

@@ -103,17 +103,18 @@ def _select_star(claim: PracticeClaim, evidence: Evidence) -> Verdict:
     practices = _practices(evidence)
     if practices.narrowed is None:
         return untried(claim)
-    changes = practices.of([one.pair for one in practices.narrowed])
+    changes = practices.of([one.pair for one in practices.narrowed if one.pair])
     wide, slim = (
         sum(one.answer_bytes[side] for one in practices.narrowed) for side in (0, 1)
     )
     return verdict(
         claim,
         _word_by_clock(changes),
-        f"Of {len(changes)} queries that ask for all columns, asked for those that two "
-        f"other queries read: {_by_clock(changes)}"
-        f"{_most_by_clock(changes)}. Their answers shrink from {show_bytes(wide)} to "
-        f"{show_bytes(slim)}, {_blocks_said(changes)}.",
+        f"{len(practices.narrowed)} queries that ask for all columns, asked for those that "
+        f"two other queries read, answer with {show_bytes(slim)} instead of "
+        f"{show_bytes(wide)}. Of the {len(changes)} asked most often or with the largest "
+        f"answers: {_by_clock(changes)}{_most_by_clock(changes)}; "
+        f"{_blocks_said(changes)}.",
         expected="faster with fewer columns",
         measured=f"{_by_clock(changes)}; {share(1 - slim / max(1, wide))} fewer bytes",
     )
@@ -123,8 +124,8 @@ def _blocks_said(changes: Sequence[Change]) -> str:
     before = sum(one.before.plan.blocks for one in changes)
     after = sum(one.after.plan.blocks for one in changes)
     if abs(before - after) <= _SAME_BLOCKS * before:
-        return f"and they touch as many blocks, {before:,}"
-    return f"and they touch {after:,} blocks instead of {before:,}"
+        return f"they touch as many blocks, {before:,}"
+    return f"they touch {after:,} blocks instead of {before:,}"
 
 
 def _prepared(claim: PracticeClaim, evidence: Evidence) -> Verdict:
@@ -181,8 +182,12 @@ def _unused_price(claim: PracticeClaim, evidence: Evidence) -> Verdict:
         f"No plan changes when one of {len(idle)} indexes is taken away. In 1,000 requests "
         f"they cost {show_bytes(sum(amounts.values()))} of WAL and {lost:.1f} HOT updates"
         + (f", `{dearest}` most with {show_bytes(amounts[dearest])}" if paid else "")
-        + f"; the clock sees a write slowed down by {len(slow)} of them"
-        + (f": {listed(one.subject for one in slow)}." if slow else "."),
+        + (
+            f"; the clock sees a write slowed down by {len(slow)} of them: "
+            f"{listed(one.subject for one in slow)}."
+            if slow
+            else "; the clock sees no write slowed down."
+        ),
         expected="slower writes with them",
         measured=f"{len(paid)} of {len(idle)} cost WAL, {len(slow)} time",
     )

@@ -54,12 +54,14 @@ class Twin:
 class Narrowed:
     """One Query with its star and with only the columns that are read.
 
-    `columns` and `answer_bytes` are (with the star, without); `pair` is a fingerprint.
+    `columns` and `answer_bytes` are (with the star, without); `pair` is a fingerprint,
+    empty where no clock ran.
     """
 
-    pair: str
+    query: str
     columns: tuple[int, int]
     answer_bytes: tuple[int, int]
+    pair: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,9 @@ def _narrowed(facts: Facts | None) -> tuple[Narrowed, ...] | None:
     if facts is None:
         return None
     return tuple(
-        Narrowed(one["pair"], tuple(one["columns"]), tuple(one["answer_bytes"]))
+        Narrowed(
+            one["query"], tuple(one["columns"]), tuple(one["answer_bytes"]), one["pair"]
+        )
         for one in facts["all"]
     )
 

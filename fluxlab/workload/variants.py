@@ -24,8 +24,8 @@ from fluxlab.workload.turns import in_blocks
 #: planned once for any.
 Mode = Literal["plain", "custom", "generic"]
 
-#: With six rounds the interval comes from the bootstrap and no longer from Student's t.
-_ROUNDS = 6
+#: Rounds beyond this tell little more of statements that differ by a few percent.
+_MOST_ROUNDS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class Variant:
 
 
 def look(one: Variant, other: Variant, *, milliseconds: float, placement: str = "") -> Pair:
-    """Measure both, in turns, for about so long; three rounds at least, six at most."""
+    """Measure both, in turns, for about so long; three rounds at least."""
     sides = one, other
     for side in sides:
         side.set_up()
     texts = [side.plan_text() for side in sides]
     calls = _call(one), _call(other)
     round_ms = sum(block_cost_ms(call.time_ms()) for call in calls)
-    rounds = max(LEAST_ROUNDS, min(_ROUNDS, int(milliseconds / round_ms)))
+    rounds = max(LEAST_ROUNDS, min(_MOST_ROUNDS, int(milliseconds / round_ms)))
     samples = in_blocks(calls, rounds)
     before, after = (
         Measurement(

@@ -48,7 +48,7 @@ create schema week_clock;
 create function week_clock.now() returns timestamptz
 stable
 language sql
-return current_setting('week.now')::timestamptz;
+as $$ select pg_catalog.current_setting('week.now')::timestamptz $$;
 """
 #: Each execution is a transaction of its own, as one of the application is.
 _PLAY = """
@@ -60,7 +60,7 @@ begin
         select draw.*, number
         from generate_series({first}, {last}) as number
         join week.{draw} as draw
-            on draw.place = 1 + (number - 1) * {draws} / {executions}
+            on draw.place = 1 + (number - 1)::bigint * {draws} / {executions}
         order by number
     loop
         execute {statement} using {values};
