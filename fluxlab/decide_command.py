@@ -31,7 +31,9 @@ _STYLES: Mapping[Word, tuple[str, str]] = {
     "replace": ("◐", "bold cyan"),
     "drop": ("○", "bold red"),
 }
-_BESIDE = "Beside each index stand its size, and the log that 1,000 writes on its table pay."
+_BESIDE = (
+    "Beside each index stand its size, and the log that 1,000 writes on its table pay."
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

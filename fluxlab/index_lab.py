@@ -20,6 +20,7 @@ from fluxlab.indexes.contribution import (
     Contribution,
     Contributions,
     read_contributions,
+    tried,
     weights_of,
 )
 from fluxlab.indexes.decisions import (
@@ -132,7 +133,11 @@ class IndexLab:
     def read_contributions(self, store: TrialStore) -> Contributions:
         """Read and judge every Trial that the store holds by now."""
         lab = self._lab
-        measured = lab.run("sprint11").measurements
+        writes = index_sets.writes_of(lab)
+        measured = tried(
+            lab.run("sprint11").measurements,
+            lambda one: (one.query, one.of_class, one.query in writes),
+        )
         weights = weights_of(((one.query, one.key) for one in measured), self.weights)
         floors = lab.compare_control().floors
         return read_contributions(store, KINDS, lambda query: floors, weights)

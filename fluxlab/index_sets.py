@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fluxlab.lab import Lab
 
 #: The kinds of the notes beside the Trials.
-SET_PRICE, SET_TIMES, WALK = "price of a set", "writes of a set", "walk"
+SET_PRICE, SET_TIMES, WALK = "price of set", "writes of set", "walk"
 #: The Trials that know what a plan takes.
 _KINDS: tuple[Kind, ...] = ("ladder", "alone", "without", "dropped")
 

@@ -13,6 +13,7 @@ from fluxlab.errors import FluxlabError
 from fluxlab.index_lab import SETTLED, IndexLab
 from fluxlab.index_sets import SET_PRICE, SET_TIMES, WALK
 from fluxlab.indexes import ladder, pricing, wal
+from fluxlab.indexes.contribution import tried
 from fluxlab.indexes.decisions import write_ms
 from fluxlab.indexes.foreseen import Foreseen, foresee_hot, foresee_plans
 from fluxlab.indexes.hiding import scratch
@@ -25,6 +26,7 @@ from fluxlab.indexes.states import DATABASES
 from fluxlab.indexes.trials import Stand, TrialStore
 from fluxlab.lab import Lab
 from fluxlab.measuring import plan_work
+from fluxlab.practices import measure_practices
 from fluxlab.progress import Report, Tick
 from fluxlab.servers.alone import alone
 from fluxlab.servers.connections import connect
@@ -53,15 +55,21 @@ def measure_indexes(lab: Lab, budget: Budget, report: Report) -> TimeSpent:
         work = [Question(*item) for item in plan_work(lab, report)]
         store = index_lab.open_store(work)
         try:
-            _climb(lab, index_lab, work, store, trial_budget, report)
-            _try_alone(lab, index_lab, work, store, trial_budget, report)
+            tries = tried(work, _look)
+            _climb(lab, index_lab, tries, store, trial_budget, report)
+            _try_alone(lab, index_lab, tries, store, trial_budget, report)
             _price_all(lab, index_lab, work, store, report)
-            _take_away(lab, index_lab, work, store, trial_budget, report)
+            _take_away(lab, index_lab, tries, store, trial_budget, report)
             _price_sets(lab, index_lab, work, store, report)
             _walk(lab, index_lab, work, store, report)
+            measure_practices(lab, work, store, trial_budget, report)
             return store.time_spent
         finally:
             store.close()
+
+
+def _look(one: Question) -> tuple[str, str, bool]:
+    return one.query.name, one.parameters.of_class, one.query.is_write
 
 
 def _climb(

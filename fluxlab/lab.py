@@ -27,6 +27,7 @@ from fluxlab.dataset.load import Dataset, build_template
 from fluxlab.errors import FluxlabError
 from fluxlab.index_lab import MIGRATION, IndexLab
 from fluxlab.indexes.catalog import Catalog, read_catalog
+from fluxlab.indexes.practices import Practices, read_practices
 from fluxlab.indexes.states import (
     DATABASES,
     Report,
@@ -176,6 +177,15 @@ class Lab:
         return IndexLab(self)
 
     @cached_property
+    def practices(self) -> Practices:
+        """What small experiments found on the practices of the report."""
+        store = self.indexes.open_store()
+        try:
+            return read_practices(store, self.compare_control().floors)
+        finally:
+            store.close()
+
+    @cached_property
     def evidence(self) -> Evidence:
         """What judges look at: both catalogs, the Comparison, what the server answers."""
         root = self.settings.root
@@ -196,6 +206,12 @@ class Lab:
                 ),
                 migration=migration.statements,
                 crossings=read_crossings(self.scaling) if asked else {},
+                indexes=self.indexes.contributions
+                if self.indexes.read_notes("ladder")
+                else None,
+                prices=self.indexes.prices,
+                plan_modes=self.plan_modes,
+                practices=self.practices,
                 answers=ask_all(connection, self.claims, root / "sql" / "monitoring"),
             )
 

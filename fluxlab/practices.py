@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -26,10 +27,13 @@ from fluxlab.workload import narrow, preparing, week
 from fluxlab.workload.budget import Budget
 from fluxlab.workload.clock import placed
 from fluxlab.workload.measure import Bench, Probe
+from fluxlab.workload.query import Query
 from fluxlab.workload.variants import Mode, Variant, answer_size, look
 
 if TYPE_CHECKING:
     from fluxlab.lab import Lab
+
+Sides = tuple[psycopg.Connection, psycopg.Connection]
 
 #: Prepared and unprepared, the reads that are asked most often.
 _PREPARED = 12
@@ -90,27 +94,16 @@ def _narrow(
 ) -> tuple[Narrowed, ...]:
     """Ask without the star; the clock runs where much is asked or much is answered."""
     with _two(lab, DATABASES["sprint11"]) as (sides, placement):
-        columns: dict[str, tuple[str, ...]] = {}
-        for table, column in sides[0].execute(_COLUMNS):
-            columns[table] = (*columns.get(table, ()), column)
-        wanted = narrow.columns_read(lab.workload, columns)
-        slim = {
-            query.name: found
-            for query in narrow.stars(lab.workload)
-            if (found := narrow.narrowed(query, wanted))
-        }
+        slim = _without_stars(lab, sides[0])
         asked = [one for one in upkeep.typical(work) if one.query.name in slim]
-        both = {
-            one.query.name: (
-                Variant(sides[0], one.query, one.parameters),
-                Variant(sides[1], slim[one.query.name], one.parameters),
-            )
-            for one in asked
-        }
-        sizes = {name: tuple(map(answer_size, two)) for name, two in both.items()}
-        pairs = {}
-        for one in _worth_timing(asked, {name: two[0][1] for name, two in sizes.items()}):
-            wide, narrower = both[one.query.name]
+        found = {}
+        for one in asked:
+            wide, narrower = _variants(sides, one, slim[one.query.name])
+            columns, sizes = zip(answer_size(wide), answer_size(narrower), strict=True)
+            found[one.query.name] = Narrowed(one.query.name, columns, sizes)
+        large = {name: one.answer_bytes[0] for name, one in found.items()}
+        for one in _worth_timing(asked, large):
+            wide, narrower = _variants(sides, one, slim[one.query.name])
             pair = look(
                 wide,
                 narrower,
@@ -119,15 +112,24 @@ def _narrow(
             )
             switch = Switch(one, one.query.statement, narrower.query.statement)
             store.switches.add(switch, pair)
-            pairs[one.query.name] = switch.fingerprint
-    return tuple(
-        Narrowed(
-            name,
-            columns=(wide[0], slim_[0]),
-            answer_bytes=(wide[1], slim_[1]),
-            pair=pairs.get(name, ""),
-        )
-        for name, (wide, slim_) in sizes.items()
+            name = one.query.name
+            found[name] = replace(found[name], pair=switch.fingerprint)
+    return tuple(found.values())
+
+
+def _without_stars(lab: Lab, connection: psycopg.Connection) -> dict[str, Query]:
+    columns: dict[str, tuple[str, ...]] = {}
+    for table, column in connection.execute(_COLUMNS):
+        columns[table] = (*columns.get(table, ()), column)
+    wanted = narrow.columns_read(lab.workload, columns)
+    found = {one.name: narrow.narrowed(one, wanted) for one in narrow.stars(lab.workload)}
+    return {name: query for name, query in found.items() if query is not None}
+
+
+def _variants(sides: Sides, one: Question, slim: Query) -> tuple[Variant, Variant]:
+    return (
+        Variant(sides[0], one.query, one.parameters),
+        Variant(sides[1], slim, one.parameters),
     )
 
 
@@ -239,9 +241,7 @@ def _play_both(lab: Lab, never: str, played: week.Week) -> dict[str, int]:
 
 
 @contextmanager
-def _two(
-    lab: Lab, database: str
-) -> Iterator[tuple[tuple[psycopg.Connection, psycopg.Connection], str]]:
+def _two(lab: Lab, database: str) -> Iterator[tuple[Sides, str]]:
     """Two sessions on one core, and how they are placed."""
     with (
         connect(lab.server, database) as one,

@@ -59,7 +59,7 @@ def worth(found: Decisions, title: str) -> go.Figure:
     least = found.limits.least_saved_ms
     if least > _NOTHING_MS:
         figure.add_vline(x=least, line={"color": INK, "width": 1, "dash": "dot"})
-    ticks, labels = log_ticks(0.01, max(10.0, *map(_given, found.rows)))
+    ticks, labels = log_ticks(0.01, max([10.0, *map(_given, found.rows)]))
     figure.update_xaxes(
         title={"text": "ms missed in 1,000 requests, log scale", "standoff": 10},
         type="log",

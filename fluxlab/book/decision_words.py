@@ -6,13 +6,12 @@ Amounts are per 1,000 requests to the application, sizes are on disk.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
 
 import pandas as pd
 
 from fluxlab.book.ladder_words import named
 from fluxlab.book.sentences import Sentence
+from fluxlab.book.whole import Tables
 from fluxlab.indexes.amounts import show_bytes, show_change, show_ms
 from fluxlab.indexes.decision_export import MEANINGS, compared, rule_of, show_saved
 from fluxlab.indexes.decisions import Decision, Decisions, Thresholds
@@ -91,31 +90,6 @@ def table(rows: Iterable[Decision]) -> pd.DataFrame:
         columns=columns,
     )
     return named(frame, "index")
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Tables below each other that cut no text off; those with a name are folded."""
-
-    frames: tuple[tuple[str, pd.DataFrame], ...]
-
-    def _repr_html_(self) -> str:
-        with pd.option_context("display.max_colwidth", None):
-            tables = [
-                (name, frame.to_html(max_rows=None, border=0))
-                for name, frame in self.frames
-            ]
-        return "".join(
-            f"<details><summary>{escape(name)}</summary>{table}</details>"
-            if name
-            else table
-            for name, table in tables
-        )
-
-    def __repr__(self) -> str:
-        return "\n\n".join(
-            f"{name}\n{frame.to_string()}".strip() for name, frame in self.frames
-        )
 
 
 def everything(found: Decisions) -> Tables:
@@ -374,16 +348,3 @@ def some_limits() -> tuple[Thresholds, ...]:
         Thresholds(least_wait_ms=1.0),
         Thresholds(least_wait_ms=100.0),
     )
-
-
-class Script(str):
-    """SQL that a notebook shows folded, as text to copy."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str:
-        count = sum(line.startswith(("drop ", "create ")) for line in self.splitlines())
-        return (
-            f"<details><summary>{count} statements for psql</summary>"
-            f'<pre tabindex="0" style="overflow-x: auto">{escape(self)}</pre></details>'
-        )

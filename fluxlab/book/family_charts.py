@@ -57,7 +57,9 @@ def families(found: Decisions, title: str) -> go.Figure:
 def orders(found: Sequence[OrderTest], title: str) -> go.Figure:
     """Draw the blocks of each statement without an index and with both orders."""
     rows = list(reversed(found))
-    names = [f"{one.query}<br>{', '.join(one.distinct)}" for one in rows]
+    names = [
+        f"{one.query} · {one.first.of_class}<br>{', '.join(one.distinct)}" for one in rows
+    ]
     series = (
         ("no index", "circle-open", BEFORE, [_without(one) for one in rows]),
         (

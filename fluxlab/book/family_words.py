@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from fluxlab.book.decision_words import Tables
 from fluxlab.book.family_trials import OrderTest, Try
 from fluxlab.book.ladder_words import named
 from fluxlab.book.phrases import best, change_in_words
 from fluxlab.book.sentences import Sentence
+from fluxlab.book.whole import Tables
 from fluxlab.indexes.amounts import show_bytes, show_ms
 from fluxlab.indexes.decision_export import MEANINGS
 from fluxlab.indexes.decisions import Decision, Decisions
@@ -22,6 +22,8 @@ from fluxlab.workload.stats import Speedup
 
 #: Blocks that are closer than this share are equal but for how pages are filled.
 _SAME_BLOCKS = 1.1
+#: Of fewer indexes a share says nothing.
+_LEAST = 5
 
 
 def by_family(found: Decisions) -> dict[str, list[Decision]]:
@@ -64,9 +66,10 @@ def families_title(found: Decisions) -> Sentence:
     shares = {
         family: sum(one.word == "keep" for one in rows) / len(rows)
         for family, rows in groups.items()
+        if len(rows) >= _LEAST
     }
-    family = max(shares, key=lambda name: (shares[name], name))
-    if not shares[family]:
+    family = max(shares, key=lambda name: (shares[name], name), default="")
+    if not family or not shares[family]:
         return Sentence("No family has an index that is clearly worth its place")
     rows = groups[family]
     kept = sum(one.word == "keep" for one in rows)
@@ -123,6 +126,7 @@ def orders(found: Iterable[OrderTest]) -> Tables:
             rows.append(
                 {
                     "statement": test.query,
+                    "class": one.of_class,
                     "index": one.keys,
                     "values of the first": f"{test.distinct[first]:,}",
                     "the maxim's": "yes" if one is test.by_maxim else "",
@@ -136,20 +140,20 @@ def orders(found: Iterable[OrderTest]) -> Tables:
 
 
 def orders_title(found: Sequence[OrderTest]) -> Sentence:
-    """Say in how many statements the maxim's order touches more blocks, and by how much."""
+    """Say for how many the maxim's order touches more blocks, and by how much."""
     ratios = [blocks_of(one.by_maxim) / max(1, blocks_of(one.against_it)) for one in found]
     worse = [ratio for ratio in ratios if ratio > _SAME_BLOCKS]
     better = sum(ratio < 1 / _SAME_BLOCKS for ratio in ratios)
     equal = len(found) - len(worse) - better
     if not worse:
         return Sentence(
-            f'"Most selective first" is the better order for {better} of {len(found)} '
-            f"statements, and makes no difference for {equal}"
+            f'"Most selective first" is the better order for {better or "none"} of '
+            f"{len(found)} cases, and makes no difference for {equal or 'none'}"
         )
     return Sentence(
         f'"Most selective first" touches up to {max(worse):.1f} times the blocks: it is '
-        f"the worse order for {len(worse)} of {len(found)} statements, the better one for "
-        f"{better}, and makes no difference for {equal}"
+        f"the worse order for {len(worse)} of {len(found)} cases, the better one for "
+        f"{better or 'none'}, and makes no difference for {equal or 'none'}"
     )
 
 
@@ -188,11 +192,13 @@ def partial(
     assert full.attempt is not None
     assert part.attempt is not None
     share = part.attempt.size_bytes / max(1, full.attempt.size_bytes)
+    blocks = f"{blocks_of(part):,} blocks instead of {blocks_of(full):,}"
+    if blocks_of(part) == blocks_of(full):
+        blocks = f"as many blocks, {blocks_of(part):,}"
     return Sentence(
-        f"The partial index has {share:.0%} of the size of the full one, and with it the "
-        f"statement touches {blocks_of(part):,} blocks instead of {blocks_of(full):,}. By "
-        f"the clock it takes {show_median(before)} with the full one and "
-        f"{show_median(after)} with the partial one: {_contest_word(speedup)} (95 %: "
+        f"The partial index has {share:.0%} of the size of the full one, and the statement "
+        f"touches {blocks}. By the clock it takes {show_median(before)} with the full one "
+        f"and {show_median(after)} with the partial one: {_contest_word(speedup)} (95 %: "
         f"{speedup.low:.2g} to {speedup.high:.2g} times as fast)."
     )
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import get_args
+from typing import TypeVar, get_args
 
 import pandas as pd
 
@@ -19,6 +19,8 @@ from fluxlab.workload.change import Change, read_changes
 from fluxlab.workload.measure import Pair
 from fluxlab.workload.noise import Floors
 from fluxlab.workload.stats import Outcome
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,27 @@ def read_contributions(
     pairs = {name: pair for name, pair in store.switches.pairs().items() if name in wanted}
     changes = read_changes(list(pairs.values()), floors) if pairs else ()
     return Contributions(trials, dict(zip(pairs, changes, strict=True)), weights)
+
+
+def tried(
+    items: Iterable[Item], look: Callable[[Item], tuple[str, str, bool]]
+) -> list[Item]:
+    """Return what Trials are made with: reads in every class, writes with one each.
+
+    `look` tells the Query of an item, its class, and whether it writes. What a write
+    pays hardly depends on its values, and a slow one would be tried four times.
+    """
+    ranks = {"typical": 0, "rare": 1, "hot": 2}
+    found: list[Item] = []
+    writes: dict[str, tuple[int, Item]] = {}
+    for item in items:
+        query, of_class, is_write = look(item)
+        rank = ranks.get(of_class, 3)
+        if not is_write:
+            found.append(item)
+        elif query not in writes or rank < writes[query][0]:
+            writes[query] = rank, item
+    return [*found, *(item for _, item in writes.values())]
 
 
 def weights_of(

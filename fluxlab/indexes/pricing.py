@@ -24,7 +24,7 @@ from fluxlab.workload.sample import Block, Sample
 from fluxlab.workload.stats import Speedup, compare
 
 #: Executions to average over: a page splits once in about a hundred insertions.
-_EXECUTIONS = 24
+_EXECUTIONS = 12
 #: A write that touches more blocks is executed less often: it has many rows to average.
 _MANY_BLOCKS, _FEW_EXECUTIONS = 5_000, 3
 #: Rounds of the clocks, A B B A, each side of about this long.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -327,6 +327,11 @@ class Plan:
         """The tree without its numbers: equal for equal plans."""
         return _shape(self.root, 0)
 
+    @property
+    def tree(self) -> str:
+        """The shape without the names of indexes."""
+        return _shape(self.root, 0, {"Index Name"})
+
     def __repr__(self) -> str:
         if not self.is_analyzed:
             return f"<Plan: {self.root.label}, not executed>"
@@ -336,7 +341,8 @@ class Plan:
         )
 
 
-def _shape(node: PlanNode, depth: int) -> str:
-    lines = ["  " * depth + node.label]
-    lines += [_shape(child, depth + 1) for child in node.children]
+def _shape(node: PlanNode, depth: int, without: Collection[str] = ()) -> str:
+    facts = {name: value for name, value in node.facts.items() if name not in without}
+    lines = ["  " * depth + label_of(facts)]
+    lines += [_shape(child, depth + 1, without) for child in node.children]
     return "\n".join(lines)
