@@ -1,7 +1,7 @@
-"""The commands: up, status, down, run, queries, sql, psql, explain, audit, monitor, book …
+"""The commands: up, status, down, run, queries, sql, psql, explain, audit, decide …
 
-The only module that prints. Every failure is one sentence and what to do, exit code 1;
-Ctrl-C leaves what is measured and exits with 130.
+Nothing below the commands prints. Every failure is one sentence and what to do, exit
+code 1; Ctrl-C leaves what is measured and exits with 130.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fluxlab import audit_command, explain_command, migrate_command, monitor_command
+from fluxlab import (
+    audit_command,
+    decide_command,
+    explain_command,
+    migrate_command,
+    monitor_command,
+)
 from fluxlab.errors import FluxlabError
 from fluxlab.settings import USERS_OF_SIZE, Settings, read_settings
 from fluxlab.terminal import Reporter
 from fluxlab.workload.budget import BUDGETS
 
 if TYPE_CHECKING:
-    from fluxlab.lab import Lab
     from fluxlab.servers.postgres import PostgresServer
-    from fluxlab.workload.measure import TimeSpent
 
 _DESCRIPTION = """\
 Measure what the indexes of a PostgreSQL database do for its queries.
@@ -128,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     audit_command.add_options(
         add("audit", audit_command.run, "Say what the catalog holds against its indexes.")
     )
+    decide_command.add_options(
+        add("decide", decide_command.run, "Say which indexes to keep and which to drop.")
+    )
     migrate_command.add_options(
         add(
             "migrate",
@@ -150,7 +156,7 @@ def _minutes() -> Iterator[str]:
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
-    from fluxlab import pipeline
+    from fluxlab import pipeline, summary
     from fluxlab.workload.budget import budget_of
 
     if options.timeout is not None and options.timeout < 0.1:
@@ -166,70 +172,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
             notebooks = settings.home / "book"
             pipeline.make_book(settings, notebooks, report)
             index = pipeline.make_site(settings, notebooks, report)
-    _print_summary(lab, time_spent, index)
+    summary.show(lab, time_spent, index)
     return 0
-
-
-def _print_summary(lab: Lab, time_spent: TimeSpent, index: Path | None) -> None:
-    from fluxlab.book import sentences, verdict_view
-
-    console = Console(highlight=False)
-    console.print()
-    console.print(_latency_table(lab))
-    console.print(verdict_view.terminal_rows(lab.ledger))
-    console.print(verdict_view.terminal_counts(lab.ledger))
-    console.print()
-    console.print(f"{sentences.finding(lab.comparison)}.", style="bold")
-    console.print(Text(sentences.noise(lab.control, lab.floor)))
-    console.print(
-        f"{len(lab.comparison):,} pairs of query and parameter class; this run measured "
-        f"{time_spent.pairs:,} pairs for the first time, in {time_spent.rounds:,} rounds."
-    )
-    if time_spent.rounds:
-        console.print(
-            f"The server worked for {time_spent.server_s:,.0f} s; the harness added "
-            f"{time_spent.overhead:.0%} to that."
-        )
-    if index is not None:
-        console.print(f"\nThe book: {index}")
-        console.print("JupyterLab: make lab")
-
-
-def _latency_table(lab: Lab) -> Table:
-    from fluxlab.workload.sample import show_median
-    from fluxlab.workload.stats import show_speedup
-
-    table = Table(
-        title="The report's latency table, expected and measured",
-        title_justify="left",
-        caption="Measured are medians at the client, in brackets the 95 % interval of "
-        "the ratio.",
-        caption_justify="left",
-        pad_edge=False,
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column("query type and class", no_wrap=True)
-    for name in ("before", "after"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("change", no_wrap=True)
-    for claim in lab.claims.latency:
-        table.add_row(claim.name)
-        table.add_row(
-            "  the report",
-            f"{claim.before_ms:g} ms",
-            f"{claim.after_ms:g} ms",
-            show_speedup(claim.speedup),
-        )
-        changes = [change for change in lab.comparison if change.query == claim.query]
-        for number, change in enumerate(changes):
-            table.add_row(
-                f"  {change.of_class}",
-                show_median(change.before.sample),
-                show_median(change.after.sample),
-                change.sentence,
-                end_section=number == len(changes) - 1,
-            )
-    return table
 
 
 def _up(settings: Settings, options: argparse.Namespace) -> int:

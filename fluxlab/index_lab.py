@@ -27,7 +27,6 @@ from fluxlab.indexes.decisions import (
     NO_LOSS,
     Case,
     Decisions,
-    Loss,
     Thresholds,
     decide_all,
 )
@@ -36,7 +35,7 @@ from fluxlab.indexes.pareto import Point
 from fluxlab.indexes.planner import Question
 from fluxlab.indexes.price import Price, read_price
 from fluxlab.indexes.sets import Totals
-from fluxlab.indexes.settle import Settlement, losses, read_settlement, stand_ins
+from fluxlab.indexes.settle import Settlement, read_settlement, stand_ins
 from fluxlab.indexes.steps import Step, read_steps
 from fluxlab.indexes.trials import Kind, TrialStore
 from fluxlab.workload.notes import Facts
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 MIGRATION = "005_performance_optimization_indexes.sql"
 KINDS: tuple[Kind, ...] = ("ladder", "alone", "without", "dropped")
 #: The kind of the note beside the Trials.
-SETTLED = "settled"
+SETTLED = "settled set"
 
 
 class IndexLab:
@@ -249,24 +248,20 @@ class IndexLab:
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """What is known of each index but those of constraints, by table and name."""
-        lost = losses(self.dropped, self.plans, self.settlement.goes)
         return tuple(
-            self._case(name, lost)
+            self._case(name)
             for name, known in self.known.items()
             if not known.is_constraint
         )
 
-    def _case(self, name: str, lost: Mapping[str, Loss]) -> Case:
+    def _case(self, name: str) -> Case:
         known, found = self.known[name], self.contributions
         without, alone = (
             found.of(kind, name) if name in found.trials[kind] else None
             for kind in ("without", "alone")
         )
         ladder = found.trials["ladder"].get(name)
-        goes, back = self.settlement.goes, self.settlement.back
-        missed = Loss(without.worth, without.could_be_worth) if without else NO_LOSS
-        if name in goes:
-            missed = lost.get(name, NO_LOSS)
+        settled = self.settlement
         return Case(
             index=known.definition,
             is_of_sprint=name in self.of_sprint,
@@ -276,11 +271,12 @@ class IndexLab:
             without=without,
             alone=alone,
             price=self.prices.get(name),
-            missed=back.get(name, missed),
+            # As they were judged then: later Trials must not part words and set.
+            missed=settled.losses.get(name, NO_LOSS),
             stand_ins=self._stand_ins(name, without) if without else (),
             findings=tuple(f"{one.rule} {one.slug}" for one in self.audit.of_index(name)),
-            is_settled=name in goes,
-            has_come_back=name in back,
+            is_settled=name in settled.goes,
+            has_come_back=name in settled.back,
         )
 
     def _stand_ins(self, name: str, without: Contribution) -> tuple[str, ...]:

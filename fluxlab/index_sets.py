@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fluxlab.indexes.contribution import weights_of
 from fluxlab.indexes.foreseen import read_foreseen
 from fluxlab.indexes.pareto import Point, curve, times_of_plans
+from fluxlab.indexes.planner import Key
 from fluxlab.indexes.set_pricing import read_times
 from fluxlab.indexes.sets import Log, Totals, log_of, totals_of_run, totals_without
 from fluxlab.indexes.trials import Kind
@@ -57,6 +58,7 @@ def read_totals(lab: Lab, index_lab: IndexLab) -> dict[str, Totals]:
     sizes, goes = sizes_of(index_lab), set(index_lab.settlement.goes)
     base = {name: size for name, size in sizes.items() if name not in index_lab.of_sprint}
     whole = _of_state(lab, index_lab, "sprint11", "all", sizes, logs["all"])
+    spared_ms = read_times(times["kept"]).spared_ms(_weights(lab, index_lab, "sprint11"))
     return {
         "base": _of_state(lab, index_lab, "baseline", "base", base, logs["base"]),
         "all": whole,
@@ -67,7 +69,7 @@ def read_totals(lab: Lab, index_lab: IndexLab) -> dict[str, Totals]:
             index_lab.dropped,
             writes_of(lab),
             logs["kept"],
-            read_times(times["kept"]).spared_ms(index_lab.contributions.weights),
+            spared_ms,
         ),
     }
 
@@ -81,7 +83,7 @@ def _of_state(
     log: Log,
 ) -> Totals:
     measured = lab.run(state).measurements
-    weights = weights_of(((one.query, one.key) for one in measured), index_lab.weights)
+    weights = _weights(lab, index_lab, state)
     asked = {one.query for one in measured}
     missing = (
         one.name
@@ -89,6 +91,12 @@ def _of_state(
         if one.runs_at(lab.settings.size) and one.name not in asked
     )
     return totals_of_run(name, sizes, measured, weights, writes_of(lab), log, missing)
+
+
+def _weights(lab: Lab, index_lab: IndexLab, state: str) -> dict[Key, float]:
+    """Share the weight of each Query among all classes that were measured of it."""
+    measured = lab.run(state).measurements
+    return weights_of(((one.query, one.key) for one in measured), index_lab.weights)
 
 
 def read_curve(lab: Lab, index_lab: IndexLab) -> tuple[Point, ...]:
@@ -101,7 +109,7 @@ def read_curve(lab: Lab, index_lab: IndexLab) -> tuple[Point, ...]:
         raise index_lab.unmeasured("The sets between the base and all are not known")
     foreseen = read_foreseen(notes["all"])
     measured = lab.run("baseline").measurements
-    weights = weights_of(((one.query, one.key) for one in measured), index_lab.weights)
+    weights = _weights(lab, index_lab, "baseline")
     writes = writes_of(lab)
     reads = [one for one in measured if one.query not in writes]
     effects = (

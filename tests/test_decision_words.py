@@ -105,8 +105,8 @@ def test_long_reasons_are_not_cut_off() -> None:
 
 def test_the_settlement_tells_who_came_back() -> None:
     loss = Loss(Worth(3.0, 1.0), Worth(4.0, 1.0))
-    back = Settlement(("idle",), "t", (Round(2, {"best": loss}), Round(1, {})))
-    none = Settlement(("idle",), "t", (Round(1, {}),))
+    back = Settlement(("idle",), "t", (Round(2, {"best": loss}), Round(1, {})), {})
+    none = Settlement(("idle",), "t", (Round(1, {}),), {})
 
     assert "1 index came back in 2 rounds, and 1 go" in words.settlement(back)
     assert words.came_back(back, decided()).loc["best", "missed for"] == "3 ms"

@@ -35,6 +35,7 @@ FLOORS = {
     "monitoring": 5,
     "scale": 5,
     "pipeline": 5,
+    "summary": 5,
     "terminal": 5,
     "explaining": 5,
     "explain_command": 5,

@@ -108,6 +108,11 @@ def test_of_two_that_stand_in_for_each_other_one_comes_back(
     assert back.startswith("twin")
     assert found.back[back].sure.saved_ms > LIMITS.least_saved_ms, found.back
     assert set(found.goes) == TWINS.keys() - {back}
+    # What each was judged by is kept: the one that came back by what it came back for.
+    assert found.losses[back] == found.back[back]
+    assert found.losses.keys() == TWINS.keys()
+    for name in found.goes:
+        assert found.losses[name].most.saved_ms < LIMITS.least_saved_ms
     # Nobody is left without an index, and the last Trial is of exactly these gone.
     assert all(back in plan for plan in plans.values())
     assert store.trials("dropped").keys() >= {found.trial}
@@ -205,7 +210,8 @@ def test_one_that_was_read_beside_it_and_does_the_rest_stands_in() -> None:
 
 def test_a_note_of_a_settlement_says_all_of_it() -> None:
     rounds = (Round(3, {"a": Loss(Worth(1.0, 2.0), Worth(3.0, 4.0))}), Round(2, {}))
-    found = Settlement(("b", "c"), "2 indexes, 0123", rounds)
+    judged = {"a": rounds[0].back["a"], "b": Loss()}
+    found = Settlement(("b", "c"), "2 indexes, 0123", rounds, judged)
 
     assert read_settlement(found.facts) == found
     assert found.back == {"a": Loss(Worth(1.0, 2.0), Worth(3.0, 4.0))}

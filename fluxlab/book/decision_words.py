@@ -74,16 +74,16 @@ def _taken(one: Decision) -> float:
 
 def table(rows: Iterable[Decision]) -> pd.DataFrame:
     """Return Decisions as a table to read, in the order given."""
-    columns = ["index", "decision", "missed for", "log of writes", "size", "why"]
+    columns = ["index", "decision", "why", "missed for", "log of writes", "size"]
     frame = pd.DataFrame(
         (
             (
                 one.index.name,
                 one.word,
+                one.reason,
                 show_ms(one.case.missed.sure.saved_ms),
                 show_bytes(one.wal_bytes),
                 show_bytes(one.case.size_bytes),
-                one.reason,
             )
             for one in rows
         ),

@@ -7,6 +7,9 @@ from html import escape
 
 import pandas as pd
 
+#: From here on a text is a sentence, and may take several lines.
+_LONG = 40
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -15,16 +18,11 @@ class Tables:
     frames: tuple[tuple[str, pd.DataFrame], ...]
 
     def _repr_html_(self) -> str:
-        with pd.option_context("display.max_colwidth", None):
-            tables = [
-                (name, _scrolled(frame.to_html(max_rows=None, border=0)))
-                for name, frame in self.frames
-            ]
         return "".join(
-            f"<details><summary>{escape(name)}</summary>{table}</details>"
+            f"<details><summary>{escape(name)}</summary>{_html(frame)}</details>"
             if name
-            else table
-            for name, table in tables
+            else _html(frame)
+            for name, frame in self.frames
         )
 
     def __repr__(self) -> str:
@@ -33,9 +31,19 @@ class Tables:
         )
 
 
-def _scrolled(table: str) -> str:
-    """Let a table that is wider than its page scroll, by the keyboard too."""
-    return f'<div tabindex="0" style="overflow-x: auto">{table}</div>'
+def _html(frame: pd.DataFrame) -> str:
+    """Return a table whose sentences wrap; one that is still too wide scrolls."""
+    shown = frame.map(_cell).rename(index=lambda label: escape(str(label)))
+    with pd.option_context("display.max_colwidth", None):
+        table = shown.to_html(max_rows=None, border=0, escape=False)
+    return f'<div tabindex="0" style="overflow-x: auto; font-size: .87em">{table}</div>'
+
+
+def _cell(value: object) -> str:
+    text = escape(str(value))
+    if len(text) < _LONG:
+        return text
+    return f'<div style="white-space: normal; min-width: 12em">{text}</div>'
 
 
 class Script(str):

@@ -36,12 +36,14 @@ class Settlement:
     """The indexes that may go together, and what was learned on the way.
 
     `trial` is the subject of the Trial with exactly these gone. The last of the `rounds`
-    is the one in which nothing came back.
+    is the one in which nothing came back. `losses` are what each index was judged by:
+    with everything gone that was to go then, or by itself where it never was to go.
     """
 
     goes: tuple[str, ...]
     trial: str
     rounds: tuple[Round, ...]
+    losses: Mapping[str, Loss]
 
     @property
     def back(self) -> dict[str, Loss]:
@@ -67,7 +69,8 @@ def read_settlement(facts: Facts) -> Settlement:
         Round(one["goes"], {name: _loss(loss) for name, loss in one["back"].items()})
         for one in facts["rounds"]
     )
-    return Settlement(tuple(facts["goes"]), facts["trial"], tuple(rounds))
+    losses = {name: _loss(loss) for name, loss in facts["losses"].items()}
+    return Settlement(tuple(facts["goes"]), facts["trial"], tuple(rounds), losses)
 
 
 def _loss(facts: Facts) -> Loss:
@@ -90,28 +93,28 @@ def settle(
     ends, because each round but the last brings something back.
     """
     found = judge()
-    goes = {
-        name
-        for name in tables
-        if not is_worth(
-            found.of("without", name).could_be_worth, costs_ms.get(name, 0.0), limits
-        )
-    }
+    judged = {name: _alone(found.of("without", name)) for name in tables}
+
+    def is_missed(name: str) -> bool:
+        return is_worth(judged[name].most, costs_ms.get(name, 0.0), limits)
+
+    goes = {name for name in tables if not is_missed(name)}
     rounds: list[Round] = []
     while not rounds or rounds[-1].back:
         report(Tick("all that may go", len(rounds), 0, f"{len(goes)} indexes"))
         subject = _name_of(goes)
         store.keep(stand.compare("dropped", subject, goes, set(tables.values())))
         missed = losses(judge().of("dropped", subject), store.switches.plans(), goes)
-        back = {
-            name: loss
-            for name, loss in sorted(missed.items())
-            if is_worth(loss.most, costs_ms.get(name, 0.0), limits)
-        }
+        judged |= {name: missed.get(name, NO_LOSS) for name in goes}
+        back = {name: judged[name] for name in sorted(goes) if is_missed(name)}
         rounds.append(Round(len(goes), back))
         goes -= back.keys()
     report(Tick("all that may go", len(rounds), len(rounds)))
-    return Settlement(tuple(sorted(goes)), subject, tuple(rounds))
+    return Settlement(tuple(sorted(goes)), subject, tuple(rounds), judged)
+
+
+def _alone(without: Contribution) -> Loss:
+    return Loss(without.worth, without.could_be_worth)
 
 
 def losses(dropped: Contribution, plans: Plans, gone: Collection[str]) -> dict[str, Loss]:
