@@ -12,6 +12,7 @@ BLOCK_MS = 5.0
 _SELF_WARMING_MS = 100.0
 #: Two rounds leave Student's t one degree of freedom, and no effect is large enough.
 LEAST_ROUNDS = 3
+_SHORT_BLOCK_MS = 3.0
 #: The first look of a trial of an index, as a share of that at the whole sprint.
 _TRIAL_SHARE = 0.45
 
@@ -39,6 +40,7 @@ class Budget:
     timeout_ms: int = 10_000
     slow_ms: float = math.inf
     long_round_ms: float = 1_000.0
+    block_ms: float = BLOCK_MS
     is_frugal: bool = False
     control: Control = "all"
     has_every_regime: bool = True
@@ -63,23 +65,26 @@ class Budget:
         """Return the Budget of the trials of single indexes: many, and each brief.
 
         What is slow without an index reads so many more blocks that one look is enough.
+        A frugal one has shorter blocks: both sides read the same pages, and differ less
+        by chance than two databases do.
         """
         return replace(
             self,
+            block_ms=_SHORT_BLOCK_MS if self.is_frugal else self.block_ms,
             first_ms=self.first_ms * _TRIAL_SHARE,
             looked_rounds=max(LEAST_ROUNDS, self.looked_rounds - 1),
             long_round_ms=self.long_round_ms / 5,
         )
 
 
-def executions_of(likely_ms: float) -> int:
-    """Return how many executions make a block: as many as last 5 ms, three or more.
+def executions_of(likely_ms: float, block_ms: float = BLOCK_MS) -> int:
+    """Return how many executions make a block: as many as last so long, three or more.
 
     One that lasts as long by itself is a block of its own.
     """
-    if likely_ms > BLOCK_MS:
+    if likely_ms > block_ms:
         return 1
-    return max(3, math.ceil(BLOCK_MS / max(likely_ms, 0.01)))
+    return max(3, math.ceil(block_ms / max(likely_ms, 0.01)))
 
 
 def is_self_warming(likely_ms: float) -> bool:
@@ -87,9 +92,10 @@ def is_self_warming(likely_ms: float) -> bool:
     return likely_ms >= _SELF_WARMING_MS
 
 
-def block_cost_ms(likely_ms: float) -> float:
+def block_cost_ms(likely_ms: float, block_ms: float = BLOCK_MS) -> float:
     """Return what a block takes, the discarded execution included."""
-    return likely_ms * (executions_of(likely_ms) + (not is_self_warming(likely_ms)))
+    executions = executions_of(likely_ms, block_ms)
+    return likely_ms * (executions + (not is_self_warming(likely_ms)))
 
 
 BUDGETS = {

@@ -191,14 +191,14 @@ def _take_turns(
     the matter already.
     """
     calls = [_calls(bench, probe, query, parameters) for probe in bench.probes]
-    is_cold = bench.empty_buffers is not None
+    is_cold, block_ms = bench.empty_buffers is not None, bench.budget.block_ms
     if rounds is None:
         if not is_cold:
             likely = [
                 one_ms if is_self_warming(one_ms) else min(one_ms, lanes[0].time_ms())
                 for one_ms, lanes in zip(likely, calls, strict=True)
             ]
-        round_ms = sum(block_cost_ms(one_ms) for one_ms in likely)
+        round_ms = sum(block_cost_ms(one_ms, block_ms) for one_ms in likely)
         is_claimed = bool(query.claim) and parameters.of_class == "typical"
         rounds = bench.budget.first_rounds(
             round_ms, is_claimed=is_claimed, is_settled=is_settled
@@ -212,7 +212,9 @@ def _take_turns(
             call = lanes[turn % len(lanes)]
             if not (is_cold or is_self_warming(likely[side])):
                 call.time_ms()
-            blocks[side].append(call.block(1 if is_cold else executions_of(likely[side])))
+            blocks[side].append(
+                call.block(1 if is_cold else executions_of(likely[side], block_ms))
+            )
     bench.time_spent.rounds += rounds
     bench.time_spent.server_s += sum(call.waited_s for lanes in calls for call in lanes)
     return [Sample(tuple(one), bench.budget.timeout_ms) for one in blocks]
@@ -236,8 +238,13 @@ def _rounds_beside_a_bound(
         blocks = [call.block(1)]
         if not is_cut_off:
             likely_ms = _likely_ms(read_plan(text))
-            rounds = bench.budget.first_rounds(2 * block_cost_ms(likely_ms))
-            blocks = [call.block(executions_of(likely_ms)) for _ in range(rounds)]
+            rounds = bench.budget.first_rounds(
+                2 * block_cost_ms(likely_ms, bench.budget.block_ms)
+            )
+            blocks = [
+                call.block(executions_of(likely_ms, bench.budget.block_ms))
+                for _ in range(rounds)
+            ]
         bench.time_spent.server_s += call.waited_s
         samples.append(Sample(tuple(blocks), bench.budget.timeout_ms))
     if any(one.is_censored for one in samples):
