@@ -9,6 +9,8 @@ from fluxlab.book.lessons import Exercise, Hint, Reply, Solution
 from fluxlab.book.plan_words import PsqlPlan
 from fluxlab.book.verdicts import Verdict
 from fluxlab.indexes.catalog import IndexFacts
+from fluxlab.indexes.decisions import Decision
+from fluxlab.indexes.definition import IndexDef
 from fluxlab.plans.differences import PlanDiff
 from fluxlab.plans.findings import Finding
 from fluxlab.plans.plan import Plan
@@ -37,6 +39,8 @@ def register(shell: InteractiveShell) -> None:
     html.for_type(Comparison, values.comparison_html)
     html.for_type(Verdict, values.verdict_html)
     html.for_type(IndexFacts, values.index_html)
+    html.for_type(IndexDef, values.definition_html)
+    html.for_type(Decision, values.decision_html)
     html.for_type(PsqlPlan, lesson_view.psql_html)
     html.for_type(Exercise, lesson_view.exercise_html)
     html.for_type(Reply, lesson_view.reply_html)

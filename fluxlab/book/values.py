@@ -6,6 +6,8 @@ from html import escape
 
 from fluxlab.book.verdicts import Verdict
 from fluxlab.indexes.catalog import IndexFacts
+from fluxlab.indexes.decisions import Decision
+from fluxlab.indexes.definition import IndexDef
 from fluxlab.workload.compare import Comparison
 from fluxlab.workload.query import Query
 from fluxlab.workload.sample import show_median
@@ -76,4 +78,21 @@ def index_html(index: IndexFacts) -> str:
         f"<p><strong>{escape(index.name)}</strong> on {escape(index.table_name)} "
         f"<small>({', '.join(words)})</small></p>"
         f"<pre><code>{escape(index.definition)};</code></pre>"
+    )
+
+
+def definition_html(index: IndexDef) -> str:
+    """Return what an index definition is called, its families, and its DDL."""
+    return (
+        f"<p><strong>{escape(index.name)}</strong> on {escape(index.table)} "
+        f"<small>({', '.join(index.families)})</small></p>"
+        f"<pre><code>{escape(index.ddl())};</code></pre>"
+    )
+
+
+def decision_html(decision: Decision) -> str:
+    """Return the word on an index, the reason, and its definition."""
+    return (
+        f"<p><strong>{escape(decision.word)}</strong> — {escape(decision.reason)}</p>"
+        f"{definition_html(decision.index)}"
     )
