@@ -77,6 +77,11 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return request.config.stash.setdefault(SENTENCES, []).append
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest: whole runs, beside which all others have ended by then."""
+    items.sort(key=lambda item: "test_cli.py" not in item.nodeid)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand the sentences of a worker to the session that reports (pytest-xdist)."""
     if hasattr(session.config, "workeroutput"):
