@@ -41,8 +41,8 @@ def written(notes, kind, subject, facts):
     write(notes, kind, subject, facts)
     print("note", kind, subject, sep="|", flush=True)
 
-def added(store, switch, pair):
-    add(store, switch, pair)
+def added(store, switch, pair, rounds=0):
+    add(store, switch, pair, rounds)
     print("switch", switch.fingerprint, sep="|", flush=True)
 
 Notes.write, SwitchStore.add = written, added

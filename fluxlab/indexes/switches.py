@@ -7,7 +7,6 @@ step has measured is known to all others, and nothing is measured twice.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ _SIDES = sa.Table(
     sa.Column("switch", sa.Text, primary_key=True),
     sa.Column("is_after", sa.Boolean, primary_key=True),
     sa.Column("identity", sa.Text, nullable=False),
+    sa.Column("rounds", sa.Integer, nullable=False),
     sa.Column("query_fingerprint", sa.Text, nullable=False),
     sa.Column("parameters_fingerprint", sa.Text, nullable=False),
     sa.Column("query", sa.Text, nullable=False),
@@ -39,6 +39,9 @@ _SIDES = sa.Table(
     sa.Column("placement", sa.Text, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
 )
+
+#: Columns that are no part of a Measurement, nor its key.
+_BESIDE = ("world", "identity", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +79,22 @@ class SwitchStore:
         self._world = world
 
     def rounds(self) -> dict[str, int]:
-        """Return how many rounds each Switch has been measured in, by its fingerprint."""
-        select = sa.select(_SIDES.c.switch, _SIDES.c.blocks).where(
+        """Return how many rounds each Switch was meant to take, by its fingerprint.
+
+        It may have taken fewer: a slow one is looked at once.
+        """
+        select = sa.select(_SIDES.c.switch, _SIDES.c.rounds).where(
             _SIDES.c.world == self._world, _SIDES.c.is_after
         )
         with self._engine.connect() as connection:
-            return {
-                name: len(json.loads(text)) for name, text in connection.execute(select)
-            }
+            return {str(name): int(rounds) for name, rounds in connection.execute(select)}
 
-    def add(self, switch: Switch, pair: Pair) -> None:
-        """Keep both Measurements of a Switch; earlier ones of it are replaced."""
+    def add(self, switch: Switch, pair: Pair, rounds: int = 0) -> None:
+        """Keep both Measurements of a Switch, meant to take so many rounds or more.
+
+        Earlier ones of it are replaced.
+        """
+        meant = max(rounds, len(pair[0].sample.blocks))
         sides = zip((False, True), (switch.before, switch.after), pair, strict=True)
         rows = [
             {
@@ -94,6 +102,7 @@ class SwitchStore:
                 "switch": switch.fingerprint,
                 "is_after": is_after,
                 "identity": identity,
+                "rounds": meant,
                 **as_row(one),
             }
             for is_after, identity, one in sides
@@ -129,7 +138,7 @@ class SwitchStore:
         return {name: (pair[0], pair[1]) for name, pair in sides.items()}
 
     def _read(self, condition: sa.ColumnElement[bool]) -> dict[str, Pair]:
-        columns = [one for one in _SIDES.c if one.name not in ("world", "identity")]
+        columns = [one for one in _SIDES.c if one.name not in _BESIDE]
         select = (
             sa.select(*columns)
             .where(_SIDES.c.world == self._world, condition)

@@ -234,9 +234,9 @@ class Stand:
         else:
             earlier = self._store.switches.pair(name)
             pair = more_rounds(self._bench, query, parameters, earlier, wanted - known)
-        self._store.switches.add(switch, pair)
+        self._store.switches.add(switch, pair, wanted)
         self._note_writes(query.tables, pair)
-        self._rounds[name] = max(wanted, len(pair[0].sample.blocks))
+        self._rounds[name] = wanted
         self._store.measured += 1
 
     def _note_writes(self, tables: Collection[str], pair: Pair) -> None:
