@@ -20,7 +20,7 @@ run: $(READY)    ## servers, data, every measurement, the book (SIZE=tiny|small|
 	@$(BIN)/fluxlab run $(if $(SIZE),--size $(SIZE)) $(if $(BUDGET),--budget $(BUDGET))
 
 test: $(READY)   ## the whole suite, on real servers, in two sessions side by side
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lab: $(READY)    ## JupyterLab on chapter 00
 	@$(BIN)/jupyter trust notebooks/*.ipynb >/dev/null

@@ -90,6 +90,10 @@ def make_book(settings: Settings, directory: Path, report: Report) -> list[Path]
     for chapter in chapters:
         if chapter.measures:
             make(chapter)
+    if directory != settings.root / "notebooks":
+        # Where readers keep nothing of their own, a chapter that was renamed goes.
+        for path in set(directory.glob("*.ipynb")) - set(written):
+            path.unlink()
     return sorted(written)
 
 
