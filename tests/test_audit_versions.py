@@ -39,7 +39,7 @@ OTHERS = {
     for folder in FOLDERS
     if (folder / "initdb").exists() and version_of(folder / "postgres") >= 130_000
 }
-#: Rules whose cases need what only the session's server is sure to have.
+#: Where no other server is installed there is nothing to compare with.
 _ALL = pytest.mark.skipif(
     not OTHERS, reason="no other PostgreSQL in /usr/lib/postgresql or FLUXLAB_TEST_PG_BINS"
 )

@@ -103,6 +103,7 @@ class _Tried(Exercise):
         return Reply(True, _reached(attempt), attempt.after)
 
     def _try(self, sql: str) -> Attempt:
+        """Try an answer in the copy; each kind of task does it in its own way."""
         raise NotImplementedError
 
     def _asked(self) -> Asked:
