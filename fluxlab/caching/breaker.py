@@ -148,7 +148,8 @@ class Node:
             return
 
     async def close(self) -> None:
-        """End the probe and the connection."""
+        """End the probe and the connection; whoever asks from now on is told Away."""
+        self.is_open = True
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)

@@ -1,9 +1,9 @@
 """A Redis Cluster: one connection and one breaker for each primary.
 
 The map of slots is read when it is first needed, and again in the background whenever a
-server says that a key has moved, or does not answer. What must not be lost is sent with
-WAIT, so that a replica has it before it counts as told: replication is asynchronous, and
-a failover would bring a forgotten version back.
+server says that a key has moved, or does not answer. Replication is asynchronous, so a
+failover may bring a forgotten version back; but it comes from another server, whose epoch
+stands in no entry, and what was stored before is dead.
 """
 
 from __future__ import annotations
@@ -11,32 +11,19 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from redis.crc import key_slot
 
 from fluxlab.caching.breaker import Node, Patience
 from fluxlab.caching.transport import Debts, Names, Transport
-from fluxlab.caching.wire import Address, Away, Command, Reply, ReplyError, Wire, pack
+from fluxlab.caching.wire import Address, Away, Command, Reply, ReplyError
 from fluxlab.errors import FluxlabError
 
 _MOVED = frozenset({"MOVED", "ASK", "TRYAGAIN"})
 _SLOTS = 16_384
 #: Between two readings of the map, at least.
 _REST_S = 0.2
-
-
-@dataclass(slots=True)
-class _Primary:
-    """A primary, a connection of its own for what WAIT holds up, and its replicas."""
-
-    node: Node
-    control: Wire
-    replicas: int = 0
-
-    async def close(self) -> None:
-        self.control.close()
-        await self.node.close()
 
 
 class ClusterTransport(Transport):
@@ -50,21 +37,22 @@ class ClusterTransport(Transport):
             )
         super().__init__(address, patience, debts)
         self._seed = address
-        self._primaries: dict[tuple[str, int], _Primary] = {}
-        self._slots: list[_Primary | None] = []
+        self._primaries: dict[tuple[str, int], Node] = {}
+        self._slots: list[Node | None] = []
         self._mapping: asyncio.Task[bool] | None = None
         self._mapped_at = float("-inf")
+        self._is_closed = False
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The primaries known; the seed until there are some."""
-        found = tuple(one.node for one in self._primaries.values())
+        found = tuple(self._primaries.values())
         return found or (self._node,)
 
     def node_of(self, name: bytes) -> Node:
         """Return the primary that holds a name, by the map as it is known."""
         primary = self._slots[key_slot(name)] if self._slots else None
-        return primary.node if primary else self._node
+        return primary or self._node
 
     async def start(self) -> None:
         """Read the map. Raises Away."""
@@ -74,7 +62,7 @@ class ClusterTransport(Transport):
         """Return the entry and its versions: one trip to each primary that has some."""
         await self._have_map()
         every = (names.entry, *names.versions)
-        places: dict[int, tuple[_Primary, list[int]]] = {}
+        places: dict[int, tuple[Node, list[int]]] = {}
         for at, slot in enumerate(names.slots):
             primary = self._primary(slot)
             places.setdefault(id(primary), (primary, []))[1].append(at)
@@ -84,12 +72,13 @@ class ClusterTransport(Transport):
         ]
         answers = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
         found: list[bytes | None] = [None] * len(every)
-        for (_, part), answer in zip(places.values(), answers, strict=True):
+        for (primary, part), answer in zip(places.values(), answers, strict=True):
+            epoch = primary.wire.epoch
             for at, reply in zip(part, answer, strict=True):
-                found[at] = reply
+                found[at] = reply if at == 0 or reply is None else epoch + reply
         return found
 
-    async def _get(self, primary: _Primary, names: Sequence[bytes]) -> list[bytes | None]:
+    async def _get(self, primary: Node, names: Sequence[bytes]) -> list[bytes | None]:
         replies = await self._ask(primary, [("GET", name) for name in names])
         for reply in replies:
             if isinstance(reply, ReplyError) and reply.code != "WRONGTYPE":
@@ -110,12 +99,11 @@ class ClusterTransport(Transport):
         commands: Sequence[tuple[bytes, Command]],
         *,
         is_probing: bool = False,
-        is_safe: bool = False,
     ) -> list[Reply]:
-        """Send commands to where their names live; with `is_safe` also to a replica."""
+        """Send commands to where their names live; see `Transport.run_all`."""
         await self._have_map()
         places: dict[int, list[int]] = defaultdict(list)
-        primaries: dict[int, _Primary] = {}
+        primaries: dict[int, Node] = {}
         for at, (name, _) in enumerate(commands):
             primary = self._primary(key_slot(name))
             primaries[id(primary)] = primary
@@ -124,10 +112,7 @@ class ClusterTransport(Transport):
         for at_primary, part in places.items():
             wanted = [commands[at][1] for at in part]
             primary = primaries[at_primary]
-            if is_safe:
-                replies = await self._run_safely(primary, wanted, is_probing=is_probing)
-            else:
-                replies = await self._ask(primary, wanted, is_probing=is_probing)
+            replies = await self._ask(primary, wanted, is_probing=is_probing)
             if _has_moved(replies):
                 replies = await self._follow(replies, wanted)
             for at, reply in zip(part, replies, strict=True):
@@ -136,6 +121,7 @@ class ClusterTransport(Transport):
 
     async def close(self) -> None:
         """Close every connection."""
+        self._is_closed = True
         if self._mapping is not None:
             self._mapping.cancel()
             await asyncio.gather(self._mapping, return_exceptions=True)
@@ -143,7 +129,7 @@ class ClusterTransport(Transport):
             await primary.close()
         await self._node.close()
 
-    def _primary(self, slot: int) -> _Primary:
+    def _primary(self, slot: int) -> Node:
         primary = self._slots[slot] if self._slots else None
         if primary is None:
             self._map_soon()
@@ -151,33 +137,14 @@ class ClusterTransport(Transport):
         return primary
 
     async def _ask(
-        self, primary: _Primary, commands: Sequence[Command], *, is_probing: bool = False
+        self, primary: Node, commands: Sequence[Command], *, is_probing: bool = False
     ) -> list[Reply]:
-        run = primary.node.run_probing if is_probing else primary.node.run
+        run = primary.run_probing if is_probing else primary.run
         try:
             return await run(commands)
         except Away:
             self._map_soon()
             raise
-
-    async def _run_safely(
-        self, primary: _Primary, commands: Sequence[Command], *, is_probing: bool
-    ) -> list[Reply]:
-        if primary.node.is_open and not is_probing:
-            self._map_soon()
-            raise Away("the breaker is open")
-        wait_ms = max(1, round(self.patience.deadline_s * 500))
-        data = pack([*commands, ("WAIT", min(1, primary.replicas), wait_ms)])
-        try:
-            *replies, acknowledged = await primary.control.call(data, len(commands) + 1)
-        except Away as error:
-            primary.node.failed(error)
-            self._map_soon()
-            raise
-        if isinstance(acknowledged, int) and acknowledged < min(1, primary.replicas):
-            self._map_soon()
-            raise Away("no replica has it yet", counts=False)
-        return list(replies)
 
     async def _follow(
         self, replies: Sequence[Reply], commands: Sequence[Command]
@@ -190,7 +157,7 @@ class ClusterTransport(Transport):
                 continue
             host, _, port = str(reply).split()[2].rpartition(":")
             there = self._known(host or self._seed.host, int(port))
-            asked = await there.node.run([("ASKING",), commands[at]])
+            asked = await there.run([("ASKING",), commands[at]])
             found[at] = asked[1]
         return found
 
@@ -199,21 +166,21 @@ class ClusterTransport(Transport):
     async def _have_map(self) -> None:
         if not self._slots:
             self._map_soon()
-            assert self._mapping is not None
-            await asyncio.wait({self._mapping}, timeout=self.patience.deadline_s * 2)
+            if self._mapping is not None and not self._mapping.done():
+                await asyncio.wait({self._mapping}, timeout=self.patience.deadline_s)
             if not self._slots:
                 raise Away("the cluster's map cannot be read")
 
     def _map_soon(self) -> None:
         """Read the map in the background; never more than a few times a second."""
-        if self._mapping is None or self._mapping.done():
+        if not self._is_closed and (self._mapping is None or self._mapping.done()):
             self._mapping = asyncio.get_running_loop().create_task(self._read_map())
 
     async def _read_map(self) -> bool:
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(max(0.0, self._mapped_at + _REST_S - clock()))
         self._mapped_at = clock()
-        for node in (*(one.node for one in self._primaries.values()), self._node):
+        for node in (*self._primaries.values(), self._node):
             try:
                 # Not past the breaker of a primary; the seed may be asked at any time.
                 ask = node.run_probing if node is self._node else node.run
@@ -226,25 +193,21 @@ class ClusterTransport(Transport):
         return False
 
     async def _take_map(self, rows: Sequence[Reply]) -> None:
-        slots: list[_Primary | None] = [None] * _SLOTS
-        kept: dict[tuple[str, int], _Primary] = {}
-        for first, last, (host, port, *_), *replicas in rows:
+        slots: list[Node | None] = [None] * _SLOTS
+        kept: dict[tuple[str, int], Node] = {}
+        for first, last, (host, port, *_), *_replicas in rows:
             address = (host.decode() if host else self._seed.host, int(port))
             primary = kept.setdefault(address, self._known(*address))
-            primary.replicas = len(replicas)
             slots[first : last + 1] = [primary] * (last + 1 - first)
         gone = [one for at, one in self._primaries.items() if at not in kept]
         self._primaries, self._slots = kept, slots
         for primary in gone:
             await primary.close()
 
-    def _known(self, host: str, port: int) -> _Primary:
+    def _known(self, host: str, port: int) -> Node:
         if (host, port) not in self._primaries:
             address = replace(self._seed, host=host, port=port)
-            self._primaries[host, port] = _Primary(
-                Node(address, self.patience, self._debts),
-                Wire(address, self.patience.deadline_s),
-            )
+            self._primaries[host, port] = Node(address, self.patience, self._debts)
         return self._primaries[host, port]
 
 

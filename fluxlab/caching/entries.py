@@ -15,6 +15,8 @@ from fluxlab.caching.transport import Names, Transport
 from fluxlab.caching.wire import Away, Command, Reply
 
 _FORMAT = b"\x01"
+#: Bytes of the epoch before each version.
+_EPOCH = 8
 #: Longer than any entry: an entry whose tag has lost its version is dead.
 _TAG_LIFE_MS = 14 * 86_400_000
 #: A key's own version outlives its entry and the loads of it.
@@ -92,7 +94,7 @@ class Entries:
                 return Found(vector, True, decode(entry[len(envelope) :]))
             except Corrupt:
                 names.counts.corrupt += 1
-        if any(version[:1] == b"!" for version in vector):
+        if any(version[_EPOCH : _EPOCH + 1] == b"!" for version in vector):
             return PAST
         return Found(vector)
 
@@ -152,7 +154,7 @@ class Entries:
         words = (
             *(names.entry, lease, names.versions[0]),
             *(token, envelope_of(vector) + body, life_ms),
-            *(vector[0], self._version_ms(life_ms / 1_000)),
+            *(vector[0][_EPOCH:], self._version_ms(life_ms / 1_000)),
         )
         self._storing += 1
         try:

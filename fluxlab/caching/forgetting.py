@@ -128,6 +128,7 @@ class Forgetter:
         self.namespace = namespace
         self._retry_s = retry_s
         self._paying: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def forget(self, debts: Iterable[Debt]) -> bool:
         """Forget versions; return whether the server was told, else they are owed."""
@@ -171,6 +172,7 @@ class Forgetter:
 
     async def close(self) -> None:
         """End what runs in the background."""
+        self._is_closed = True
         if self._paying is not None:
             self._paying.cancel()
             await asyncio.gather(self._paying, return_exceptions=True)
@@ -223,7 +225,7 @@ class Forgetter:
     async def _send(
         self, commands: Sequence[tuple[bytes, Command]], is_probing: bool
     ) -> list[Reply]:
-        return await self.transport.run_all(commands, is_probing=is_probing, is_safe=True)
+        return await self.transport.run_all(commands, is_probing=is_probing)
 
     async def _purge(self, node: Node, glob: str, *, is_probing: bool) -> int:
         """Forget on one server what matches; every load under way has a version there."""
@@ -250,7 +252,7 @@ class Forgetter:
                 return count
 
     def _pay_later(self) -> None:
-        if self._paying is None or self._paying.done():
+        if not self._is_closed and (self._paying is None or self._paying.done()):
             self._paying = asyncio.get_running_loop().create_task(self._pay())
 
     async def _pay(self) -> None:

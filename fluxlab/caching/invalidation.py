@@ -130,14 +130,14 @@ class Writing:
             (name, BAR.call(name, self._barrier, life_ms)) for name in self._versions
         ]
         try:
-            replies = await self._transport.run_all(commands, is_safe=True)
+            replies = await self._transport.run_all(commands)
             lost = [
                 (name, BAR.whole(command))
                 for (name, command), reply in zip(commands, replies, strict=True)
                 if isinstance(reply, ReplyError)
             ]
             if lost:
-                replies = await self._transport.run_all(lost, is_safe=True)
+                replies = await self._transport.run_all(lost)
         except Away:
             return False
         return not any(isinstance(reply, ReplyError) for reply in replies)

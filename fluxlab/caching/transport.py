@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from hashlib import blake2b
 
 from redis.crc import key_slot
 
@@ -40,7 +40,8 @@ class Names:
 
     def lease(self, vector: tuple[bytes, ...]) -> bytes:
         """Return the name of the lease for a load under these versions."""
-        return self.entry[:-1] + b"l:" + b"".join(vector).hex().encode()
+        digest = blake2b(b"".join(vector), digest_size=12).hexdigest()
+        return self.entry[:-1] + b"l:" + digest.encode()
 
 
 def prefix_of(namespace: str, key: str) -> bytes:
@@ -108,12 +109,14 @@ class Transport:
     async def fetch(self, names: Names) -> list[bytes | None]:
         """Return the entry and its versions, None for each that is missing, in one trip.
 
+        Before each version stands the epoch of the server that holds it, eight bytes.
         Raises Away.
         """
         reply: Reply = await self._node.call(names.fetch)
         if isinstance(reply, ReplyError):
             raise Away(f"the server said {reply.code}")
-        return cast(list[bytes | None], reply)
+        epoch = self._node.wire.epoch
+        return [reply[0], *(one and epoch + one for one in reply[1:])]
 
     async def run(self, name: bytes, commands: Sequence[Command]) -> list[Reply]:
         """Send commands to where a name lives; errors of single ones are values."""
@@ -124,12 +127,11 @@ class Transport:
         commands: Sequence[tuple[bytes, Command]],
         *,
         is_probing: bool = False,
-        is_safe: bool = False,
     ) -> list[Reply]:
         """Send commands, each with the name it is about; one reply for each, in order.
 
-        With `is_safe` what they change must not be lost by a failover. `is_probing` asks
-        although a breaker is open. Raises Away when one of them may not have arrived.
+        `is_probing` asks although a breaker is open. Raises Away when one of them may not
+        have arrived.
         """
         run = self._node.run_probing if is_probing else self._node.run
         return await run([command for _, command in commands])

@@ -9,10 +9,12 @@ another one. `benchmarks/bench_cache.py` says what that saves.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ Command = tuple[Word, ...]
 Reply = Any
 #: What the reader says while a reply has not come whole.
 _NOT_YET = object()
+_NO_EPOCH = bytes(8)
 
 Credentials = Callable[[], tuple[str | None, str | None]]
 
@@ -64,7 +67,7 @@ class Address:
     credentials: Credentials | None = field(default=None, repr=False)
 
     def enter(self) -> list[Command]:
-        """Return the commands that open a session."""
+        """Return the commands that open a session; the last one asks who answers."""
         username, password = (
             self.credentials() if self.credentials else (self.username, self.password)
         )
@@ -74,7 +77,7 @@ class Address:
             commands.append(("AUTH", *names))
         if self.database:
             commands.append(("SELECT", self.database))
-        return commands or [("PING",)]
+        return [*commands, ("INFO", "server")]
 
 
 def read_address(url: str, credentials: Credentials | None = None) -> Address:
@@ -177,6 +180,10 @@ class Wire:
         self._deadlines: deque[tuple[float, asyncio.Future[Reply]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_flushing = False
+        #: Eight bytes that change when another process answers: after a restart, which may
+        #: have brought an old snapshot back, and after a failover, which may have lost
+        #: what was told last.
+        self.epoch = _NO_EPOCH
 
     @property
     def is_connected(self) -> bool:
@@ -249,7 +256,7 @@ class Wire:
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._connect(session)
-                await _enter(session, self.address.enter())
+                self.epoch = await _enter(session, self.address.enter())
         except Exception as error:
             self._opening = None
             _end(session, "the connection was closed")
@@ -287,16 +294,20 @@ class Wire:
                 future.set_exception(Away("no answer in time", counts=not is_ours))
 
 
-async def _enter(session: _Session, commands: Sequence[Command]) -> None:
+async def _enter(session: _Session, commands: Sequence[Command]) -> bytes:
     if session.transport is None:
         raise Away("the connection was closed at once")
     future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
     session.sent.append((future, len(commands)))
     session.transport.write(pack(commands))
-    replies = await future
-    for reply in replies if len(commands) > 1 else [replies]:
-        if isinstance(reply, ReplyError):
+    reply = await future
+    *entered, info = reply if len(commands) > 1 else [reply]
+    for reply in (*entered, info):
+        # Some servers forbid INFO, and then nobody can tell who answers.
+        if isinstance(reply, ReplyError) and (reply is not info or reply.code != "NOPERM"):
             raise Away(f"the server refused the session ({reply.code})")
+    found = re.search(rb"run_id:(\w+)", info) if isinstance(info, bytes) else None
+    return blake2b(found[1], digest_size=8).digest() if found else _NO_EPOCH
 
 
 def _end(session: _Session, reason: str) -> None:
