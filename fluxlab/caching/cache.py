@@ -32,7 +32,7 @@ from fluxlab.caching.options import Options
 from fluxlab.caching.stats import CacheStats, Counts, Health
 from fluxlab.caching.transport import Names, Transport, make_names, prefix_of
 from fluxlab.caching.warming import Warm, warm
-from fluxlab.caching.wire import Away, Credentials, ReplyError, read_address
+from fluxlab.caching.wire import Away, Credentials, read_address
 from fluxlab.errors import FluxlabError
 
 __all__ = ["Cache", "Options", "Warm"]
@@ -160,7 +160,7 @@ class Cache:
                     (answer,) = await node.run([("SCAN", cursor, "MATCH", match)])
                 except Away:
                     break
-                if isinstance(answer, ReplyError):
+                if not isinstance(answer, list) or len(answer) != 2:
                     break
                 cursor, found = answer
                 for name in found:

@@ -203,7 +203,7 @@ class Forgetter:
                 replies = await self._run_all(commands, is_probing=is_probing)
             except Away:
                 return False
-            if any(isinstance(reply, ReplyError) for reply in replies):
+            if not all(isinstance(reply, int) for reply in replies):
                 return False
         return True
 
@@ -236,6 +236,8 @@ class Forgetter:
             (answer,) = await run([("SCAN", cursor, "MATCH", match, "COUNT", _SCAN)])
             if isinstance(answer, ReplyError):
                 raise Away(f"the server said {answer.code}")
+            if not isinstance(answer, list) or len(answer) != 2:
+                raise Away("the server's answer makes no sense")
             cursor, found = answer
             names = list(dict.fromkeys(name[:-1] + b"v" for name in found))
             for start in range(0, len(names), _AT_ONCE):
@@ -245,7 +247,7 @@ class Forgetter:
                     for name in names[start : start + _AT_ONCE]
                 ]
                 replies = await run(commands)
-                if any(isinstance(reply, ReplyError) for reply in replies):
+                if not all(isinstance(reply, int) for reply in replies):
                     raise Away("a key has moved")
                 count += sum(replies)
             if cursor == b"0":

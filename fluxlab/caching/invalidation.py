@@ -140,7 +140,7 @@ class Writing:
                 replies = await self._transport.run_all(lost)
         except Away:
             return False
-        return not any(isinstance(reply, ReplyError) for reply in replies)
+        return all(reply == 1 for reply in replies)
 
     async def _renew(self) -> None:
         """Keep the barrier up while a long transaction lasts."""

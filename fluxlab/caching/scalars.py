@@ -81,10 +81,11 @@ def _zone(zone: tzinfo) -> bytes:
         # What timezone itself gives to pickle: its offset, and its name if it has one.
         offset, *named = zone.__getinitargs__()  # type: ignore[attr-defined]
         _, written = _write_interval(offset)
-        if named:
-            return _FIXED_NAMED + written + str(named[0]).encode()
-        return _FIXED + written
-    if type(zone) is ZoneInfo and zone.key and ZoneInfo(zone.key) is zone:
+        if not named:
+            return _FIXED + written
+        if type(named[0]) is str:
+            return _FIXED_NAMED + written + named[0].encode()
+    elif type(zone) is ZoneInfo and type(zone.key) is str and ZoneInfo(zone.key) is zone:
         return _BY_NAME + zone.key.encode()
     raise NoName
 

@@ -115,6 +115,8 @@ class Transport:
         reply: Reply = await self._node.call(names.fetch)
         if isinstance(reply, ReplyError):
             raise Away(f"the server said {reply.code}")
+        if not isinstance(reply, list) or len(reply) != 1 + len(names.versions):
+            raise Away("the server's answer makes no sense")
         epoch = self._node.wire.epoch
         return [reply[0], *(one and epoch + one for one in reply[1:])]
 
