@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement bench-plans bench-linters bench-scale lock clean
+.PHONY: help run test lab lint book site picture bench-load bench-noise bench-agreement bench-plans bench-linters bench-scale bench-cache lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ bench-linters: $(READY) ## our rules against two linters of plans, on the labell
 
 bench-scale: $(READY) ## ten statements with and without their indexes, at four sizes
 	@$(BIN)/python benchmarks/bench_scale.py
+
+bench-cache: $(READY) ## the cache beside redis-py, cashews, aiocache and dogpile: hits, stampedes, outages
+	@$(BIN)/python benchmarks/bench_cache.py
 
 lock:            ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

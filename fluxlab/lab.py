@@ -23,6 +23,7 @@ from fluxlab.book.evidence import (
 )
 from fluxlab.book.judges import judge_all
 from fluxlab.book.ledger import Ledger, read_sections
+from fluxlab.cache_lab import CacheLab
 from fluxlab.dataset.load import Dataset, build_template
 from fluxlab.errors import FluxlabError
 from fluxlab.index_lab import MIGRATION, IndexLab
@@ -186,6 +187,11 @@ class Lab:
             store.close()
 
     @cached_property
+    def cache(self) -> CacheLab:
+        """What replays, experiments and checks found on the report's cache and ours."""
+        return CacheLab(self)
+
+    @cached_property
     def evidence(self) -> Evidence:
         """What judges look at: both catalogs, the Comparison, what the server answers."""
         root = self.settings.root
@@ -212,6 +218,7 @@ class Lab:
                 prices=self.indexes.prices,
                 plan_modes=self.plan_modes,
                 practices=self.practices,
+                cache=self.cache.evidence,
                 answers=ask_all(connection, self.claims, root / "sql" / "monitoring"),
             )
 

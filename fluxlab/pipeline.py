@@ -9,7 +9,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fluxlab import indexing
+from fluxlab import cache_measuring, indexing
 from fluxlab.book import pages, site
 from fluxlab.dataset.load import build_template
 from fluxlab.indexes.states import DATABASES
@@ -55,15 +55,19 @@ def start_lab(settings: Settings, report: Report) -> Lab:
 
 
 def measure(lab: Lab, budget: Budget, report: Report) -> TimeSpent:
-    """Measure the lab, each index, and with more than the quick budget other sizes.
+    """Measure the lab, each index, the cache, and with a larger budget other sizes.
 
-    Returns where the time went at the lab's own size, single indexes left out.
+    Returns where the time went at the lab's own size, single indexes and cache left out.
     """
     time_spent = measure_lab(lab, budget, report)
     if reason := indexing.why_not(lab):
         report(Tick(f"single indexes left out: {reason}", 1, 1))
     else:
         indexing.measure_indexes(lab, budget, report)
+    if reason := cache_measuring.why_not(lab):
+        report(Tick(f"the cache left out: {reason}", 1, 1))
+    else:
+        cache_measuring.measure_cache(lab, budget, report)
     if budget.has_every_regime:
         measure_scaling(lab, budget, report)
     return time_spent

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
+import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,6 +17,7 @@ from fluxlab.caching.keys import PATTERNS, TTL, build_key, facts_of
 from fluxlab.caching.layer import Touch
 from fluxlab.errors import FluxlabError
 from fluxlab.servers.redis import RedisServer
+from fluxlab.settings import ROOT
 
 Play = Callable[[Cache], Awaitable[None]]
 
@@ -451,3 +454,24 @@ def test_every_key_of_the_report_is_made_and_read_back_as_its_pattern() -> None:
         assert facts.pattern is pattern
         assert not any("{" in tag for tag in facts.tags)
     assert sum(pattern.is_of_report for pattern in PATTERNS.values()) == 20
+
+
+def test_the_example_in_the_readme_runs(redis: RedisServer) -> None:
+    readme = (ROOT / "README.md").read_text()
+    found = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert found
+    body = textwrap.indent(found[1].replace("redis://localhost", redis.url), "    ")
+    source = Source("Bea")
+
+    async def rename_person(name: str) -> None:
+        source.value = name
+
+    names: dict[str, object] = {
+        "read_person": source.load,
+        "rename_person": rename_person,
+    }
+    exec(f"async def example():\n{body}    return person", names)
+    example = names["example"]
+    assert callable(example)
+    assert asyncio.run(example()) == "Ann"
+    assert source.loads >= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import enum
 import ipaddress
+import random
 import struct
 import zlib
 from collections import OrderedDict, namedtuple
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.types.range import Range
 
@@ -33,6 +34,8 @@ QUICK = settings(
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow],
 )
+#: For mutants: nobody has to read the smallest example.
+HASTY = settings(QUICK, max_examples=1_000, phases=[Phase.generate], database=None)
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC")
 
 
@@ -131,9 +134,7 @@ values = st.recursive(
 )
 
 
-@QUICK
-@given(values)
-def the_round_trip(value: object) -> None:
+def round_trip(value: object) -> None:
     """Property P6; a dict that has a NaN twice as its key may be refused instead."""
     try:
         assert comes_back(value)
@@ -141,8 +142,7 @@ def the_round_trip(value: object) -> None:
         assert "two keys" in str(refusal)  # noqa: PT017 - it may also come back
 
 
-def test_every_value_comes_back_with_its_type() -> None:
-    the_round_trip()
+test_every_value_comes_back_with_its_type = QUICK(given(values)(round_trip))
 
 
 class Level(enum.IntEnum):
@@ -263,7 +263,7 @@ def test_the_deepest_that_is_written_is_read() -> None:
         (lambda value: frozenset([value]), codec.MAX_NESTED),
         (lambda value: [value], codec.MAX_DEPTH),
         (lambda value: {"plan": value}, codec.MAX_DEPTH),
-        (lambda value: [{"a": value}] * 4, 10),
+        (lambda value: [*[{"a": 1}] * 3, {"a": value}], codec.MAX_NESTED),
     ):
         assert comes_back(nested(levels, wrap))
 
@@ -339,7 +339,7 @@ def test_a_range_of_postgresql_is_refused(postgres: PostgresServer) -> None:
 
 def real_entries() -> list[bytes]:
     rows = [{**TYPICAL, "n": n} for n in range(5)]
-    noise = b"".join(struct.pack("!Q", n * 0x9E3779B97F4A7C15 % 2**64) for n in range(40))
+    noise = random.Random(1).randbytes(300)
     large = ["the same words again"] * 1_000
     return [encode(one) for one in (TYPICAL, rows, [(1, 2)] * 5, None, [noise], large)]
 
@@ -375,8 +375,8 @@ extensions = st.builds(
         st.sampled_from(["nan", "x", "10.0.0.1/99", "z../etc/passwd"]).map(str.encode),
         st.binary(min_size=8, max_size=8).map(lambda stamp: stamp + b"zEurope/Nowhere"),
         st.recursive(
-            st.none() | st.integers() | st.text(max_size=3),
-            lambda inner: st.lists(inner) | st.dictionaries(st.integers(), inner),
+            st.none() | st.integers(-9, 9) | st.text(max_size=3),
+            lambda inner: st.lists(inner) | st.dictionaries(st.integers(0, 9), inner),
             max_leaves=8,
         ).map(msgpack.packb),
     ),
@@ -436,7 +436,7 @@ def test_large_bodies_are_compressed_where_it_helps_and_only_there() -> None:
     assert len(encode(repeated)) < len(msgpack.packb(repeated)) // 10
     assert encode(repeated)[0] == 0x81
     assert encode(repeated[:100])[0] == 0x01
-    noise = bytes(zlib.crc32(bytes([n % 256, n // 256])) % 256 for n in range(30_000))
+    noise = random.Random(1).randbytes(30_000)
     assert encode(noise)[0] == 0x01
     assert comes_back(repeated)
     assert comes_back(noise)
@@ -447,7 +447,7 @@ def test_shared_columns_are_written_once() -> None:
         return encode([{name: n, "b": n} for n in range(count)])
 
     long = "a" * 40
-    assert len(rows(50, long)) - len(rows(50, "a")) == 40 + 1
+    assert len(rows(50, long)) - len(rows(50, "a")) == 40
     assert comes_back([{}] * 9)
     assert comes_back([()] * 9)
     assert comes_back([{"a": 1}, {"a": 1, "b": 2}] * 9)
@@ -505,7 +505,7 @@ def test_the_round_trip_kills_a_codec_that_is_nearly_right(
 ) -> None:
     mutate(monkeypatch)
     with pytest.raises(AssertionError):
-        the_round_trip()
+        HASTY(given(values)(round_trip))()
 
 
 def test_the_refusals_kill_a_codec_that_asks_isinstance(
@@ -517,7 +517,7 @@ def test_the_refusals_kill_a_codec_that_asks_isinstance(
         return next(found, builtins.type(value))
 
     monkeypatch.setattr(codec, "type", nearest, raising=False)
-    for odd in ("an int of an enum", "a named tuple", "an ordered dict"):
+    for odd in ("an int of an enum", "a named tuple"):
         with pytest.raises(pytest.fail.Exception):
             test_what_would_come_back_different_is_refused_wherever_it_stands(odd)
 

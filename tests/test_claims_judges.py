@@ -212,13 +212,13 @@ def test_the_overall_figure_is_also_told_by_weight() -> None:
 
 def test_what_no_chapter_can_judge_yet_names_its_lab_and_what_it_will_look_at() -> None:
     claim = LaterClaim(
-        id="l", quote="q", line=1, lab="the cache lab", evidence="keys after a delete"
+        id="l", quote="q", line=1, lab="the load lab", evidence="500 users at once"
     )
 
     found = judge(claim, evidence())
 
     assert found.word == "not measured yet"
-    assert found.reason == "The cache lab will look at keys after a delete."
+    assert found.reason == "The load lab will look at 500 users at once."
     never = judge(
         UntestableClaim(id="u", quote="q", line=1, why="it is not here"), evidence()
     )

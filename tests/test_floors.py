@@ -25,6 +25,8 @@ FLOORS = {
     "index_lab": 5,
     "measuring": 5,
     "indexing": 5,
+    "cache_lab": 5,
+    "cache_measuring": 5,
     "index_scale": 5,
     "index_sets": 5,
     "practices": 5,
@@ -63,6 +65,7 @@ LIBRARIES = {
         "service",
         "book",
         "lab",
+        "cache_lab",
     },
 }
 MODULES = sorted((ROOT / "fluxlab").rglob("*.py"))

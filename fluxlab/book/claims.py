@@ -11,13 +11,12 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import ClassVar, Literal
 
+from fluxlab.book.toml_rows import rows_of
 from fluxlab.errors import FluxlabError
 
-T = TypeVar("T")
-
-LabName = Literal["the cache lab", "the load lab"]
+LabName = Literal["the load lab"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +166,7 @@ class HitRateClaim(Claim):
     resource: str
     percent: int
 
-    judged_in: ClassVar[str] = "the cache lab"
+    judged_in: ClassVar[str] = "chapters 03 and 10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +177,7 @@ class LoadClaim(Claim):
     low_percent: int
     high_percent: int
 
-    judged_in: ClassVar[str] = "the load lab"
+    judged_in: ClassVar[str] = "chapters 03 and 11"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +187,7 @@ class TtlClaim(Claim):
     name: str
     seconds: int
 
-    judged_in: ClassVar[str] = "the cache lab"
+    judged_in: ClassVar[str] = "chapters 03 and 13"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +196,57 @@ class CacheKeyClaim(Claim):
 
     pattern: str
 
-    judged_in: ClassVar[str] = "the cache lab"
+    judged_in: ClassVar[str] = "chapters 03 and 10"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheClaim(Claim):
+    """What the report says of its cache beside figures, lifetimes and keys."""
+
+    topic: Literal[
+        "degradation",
+        "delete",
+        "delete pattern",
+        "errors",
+        "fitting lifetimes",
+        "forget organization",
+        "forget project",
+        "forget user",
+        "frequent",
+        "fully implemented",
+        "get",
+        "get or set",
+        "health",
+        "health endpoint",
+        "hit counter",
+        "hit log",
+        "infrastructure",
+        "invalidate",
+        "lifetimes",
+        "measurable",
+        "missing row",
+        "namespaces",
+        "patterns",
+        "ping",
+        "pooling",
+        "production ready",
+        "reconnection",
+        "set",
+        "settings",
+        "size",
+        "start",
+        "stats",
+        "update",
+    ]
+
+    @property
+    def chapter(self) -> str:
+        """Hit rates in chapter 10, lifetimes and sizes in 13, faults and races in 12."""
+        if self.topic in ("frequent", "hit counter", "hit log", "measurable", "stats"):
+            return "chapters 03 and 10"
+        if self.topic in ("fitting lifetimes", "lifetimes", "size"):
+            return "chapters 03 and 13"
+        return "chapters 03 and 12"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +305,7 @@ KINDS: Mapping[str, type[Claim]] = types.MappingProxyType(
         "db_load": LoadClaim,
         "ttl": TtlClaim,
         "cache_key": CacheKeyClaim,
+        "caching": CacheClaim,
         "target": TargetClaim,
         "later": LaterClaim,
         "untestable": UntestableClaim,
@@ -300,7 +350,7 @@ def read_claims(path: Path) -> Claims:
     wrong type, and an id given twice; the message names the file and the entry.
     """
     document = tomllib.loads(path.read_text(encoding="utf-8"))
-    left_out = _rows(path, "left_out", document.pop("left_out", []), LeftOut)
+    left_out = rows_of(path, "left_out", document.pop("left_out", []), LeftOut)
     found: dict[str, Claim] = {}
     for kind, entries in document.items():
         if kind not in KINDS:
@@ -308,7 +358,7 @@ def read_claims(path: Path) -> Claims:
                 f"{path.name}: [[{kind}]] is no kind of claim.",
                 f"Use one of {', '.join(KINDS)}.",
             )
-        for claim in _rows(path, kind, entries, KINDS[kind]):
+        for claim in rows_of(path, kind, entries, KINDS[kind]):
             if claim.id in found:
                 raise FluxlabError(
                     f"{path.name}: two claims have the id {claim.id!r}.", "Rename one."
@@ -316,46 +366,3 @@ def read_claims(path: Path) -> Claims:
             found[claim.id] = claim
     # Within a line, in the order in which the quotes are written down.
     return Claims(tuple(sorted(found.values(), key=lambda claim: claim.line)), left_out)
-
-
-def _rows(path: Path, kind: str, entries: object, row: type[T]) -> tuple[T, ...]:
-    if not isinstance(entries, list):
-        raise FluxlabError(f"{path.name}: {kind} is no table.", f"Write [[{kind}]].")
-    hints = get_type_hints(row)
-    made = []
-    for entry in entries:
-        name = f"an entry of [[{kind}]] is wrong, {entry.get('id', 'without an id')}"
-        values = {
-            field: tuple(value) if isinstance(value, list) else value
-            for field, value in entry.items()
-        }
-        for field, value in values.items():
-            if field in hints and not _fits(value, hints[field]):
-                raise FluxlabError(
-                    f"{path.name}: {name}: {field} = {value!r}.", _wanted(hints[field])
-                )
-        try:
-            made.append(row(**values))
-        except TypeError as error:
-            raise FluxlabError(
-                f"{path.name}: {name}: {error}.", "Correct its fields."
-            ) from None
-    return tuple(made)
-
-
-def _fits(value: object, hint: object) -> bool:
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(
-            _fits(one, get_args(hint)[0]) for one in value
-        )
-    if hint is float:
-        return isinstance(value, int | float)
-    return isinstance(hint, type) and isinstance(value, hint)
-
-
-def _wanted(hint: object) -> str:
-    if get_origin(hint) is Literal:
-        return f"Use one of {', '.join(map(repr, get_args(hint)))}."
-    return f"It must be {hint.__name__ if isinstance(hint, type) else hint}."

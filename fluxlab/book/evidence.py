@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 
+from fluxlab.book.cache_evidence import CacheEvidence
 from fluxlab.book.claims import Claim, MonitoringClaim
 from fluxlab.book.definitions import IndexShape, read_shape
 from fluxlab.indexes.catalog import Catalog
@@ -50,8 +51,8 @@ class Evidence:
     of `sql/monitoring/`, by stem. `crossings` is the sentence for each Query on the
     data size at which the report's *before* would be true, once that is measured.
     `indexes` and `prices` tell of each index by itself, `plan_modes` of plans for any
-    value (*after*) against custom ones, `practices` of small experiments; none of them
-    where nobody has measured it.
+    value (*after*) against custom ones, `practices` of small experiments, `cache` of the
+    report's cache and ours; none of them where nobody has measured it.
     """
 
     before: Catalog
@@ -68,6 +69,7 @@ class Evidence:
     prices: Mapping[str, Price] = field(default_factory=dict)
     plan_modes: Comparison | None = None
     practices: Practices | None = None
+    cache: CacheEvidence | None = None
 
     @cached_property
     def old_indexes(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fluxlab.book.claims import (
     AuditClaim,
+    CacheClaim,
     CacheKeyClaim,
     Claim,
     CountClaim,
@@ -29,6 +30,8 @@ from fluxlab.book.claims import (
 )
 from fluxlab.book.evidence import Evidence
 from fluxlab.book.judges_advice import judge_monitoring, judge_practice
+from fluxlab.book.judges_cache import judge_cache_key, judge_caching, judge_ttl
+from fluxlab.book.judges_cache_rates import judge_hit_rate, judge_load
 from fluxlab.book.judges_families import judge_family
 from fluxlab.book.judges_queries import judge_coverage, judge_latency, judge_overall
 from fluxlab.book.judges_structure import (
@@ -44,37 +47,6 @@ from fluxlab.book.verdicts import Verdict, verdict
 def judge_later(claim: LaterClaim, evidence: Evidence) -> Verdict:
     """Name the lab that will judge the claim, and what it will look at."""
     return _wait(claim, claim.evidence)
-
-
-def judge_hit_rate(claim: HitRateClaim, evidence: Evidence) -> Verdict:
-    """Wait for the hits that the cache counts."""
-    return _wait(
-        claim, f"hits and misses of {claim.resource}", f"{claim.percent} % or more"
-    )
-
-
-def judge_load(claim: LoadClaim, evidence: Evidence) -> Verdict:
-    """Wait for the statements that the server counts with the cache and without."""
-    span = f"{claim.low_percent}–{claim.high_percent}"
-    if claim.low_percent == claim.high_percent:
-        span = f"{claim.low_percent}"
-    what = f"the statements for {claim.resource} with the cache and without"
-    return _wait(claim, what, f"{span} % fewer queries")
-
-
-def judge_ttl(claim: TtlClaim, evidence: Evidence) -> Verdict:
-    """Wait for the lifetime that the server reports."""
-    return _wait(claim, f"how long a {claim.name} entry lives", f"{claim.seconds:,} s")
-
-
-def judge_cache_key(claim: CacheKeyClaim, evidence: Evidence) -> Verdict:
-    """Wait for the key, and say which Queries already name it."""
-    uses = [
-        query.name
-        for query in evidence.workload.values()
-        if query.cache and query.cache.key == claim.pattern
-    ]
-    return _wait(claim, f"the key of {len(uses)} queries", f"`{claim.pattern}`")
 
 
 def judge_target(claim: TargetClaim, evidence: Evidence) -> Verdict:
@@ -114,6 +86,7 @@ JUDGES: Mapping[type[Claim], Callable[[Any, Evidence], Verdict]] = types.Mapping
         LoadClaim: judge_load,
         TtlClaim: judge_ttl,
         CacheKeyClaim: judge_cache_key,
+        CacheClaim: judge_caching,
         TargetClaim: judge_target,
         LaterClaim: judge_later,
         UntestableClaim: judge_untestable,

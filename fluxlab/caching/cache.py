@@ -14,6 +14,7 @@ was told to forget is owed by that process; `writing` closes that gap.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -24,13 +25,13 @@ from fluxlab.caching.breaker import Patience
 from fluxlab.caching.cluster import ClusterTransport
 from fluxlab.caching.entries import Entries
 from fluxlab.caching.flights import Flights
-from fluxlab.caching.forgetting import Forgetter, escape_glob
+from fluxlab.caching.forgetting import Forgetter, matches_of
 from fluxlab.caching.invalidation import Invalidation, Writing, versions_of
 from fluxlab.caching.layer import Answer, Load, Touch
 from fluxlab.caching.loading import Loading
 from fluxlab.caching.options import Options
 from fluxlab.caching.stats import CacheStats, Counts, Health
-from fluxlab.caching.transport import Names, Transport, make_names, prefix_of
+from fluxlab.caching.transport import GUARD, Names, Transport, make_names, prefix_of
 from fluxlab.caching.warming import Warm, warm
 from fluxlab.caching.wire import Away, Credentials, read_address
 from fluxlab.errors import FluxlabError
@@ -152,8 +153,8 @@ class Cache:
         What a server cannot answer is left out.
         """
         start = len(f"{self.namespace}:{{".encode())
-        match = f"{escape_glob(self.namespace)}:{{{glob}}}:d"
-        for node in self._transport.nodes:
+        matches = matches_of(self.namespace, glob, "d")
+        for node, match in itertools.product(self._transport.nodes, matches):
             cursor = b"0"
             while True:
                 try:
@@ -164,7 +165,8 @@ class Cache:
                     break
                 cursor, found = answer
                 for name in found:
-                    yield name[start:-3].decode("utf-8", "surrogatepass")
+                    key = name[start:-3].removeprefix(GUARD)
+                    yield key.decode("utf-8", "surrogatepass")
                 if cursor == b"0":
                     break
 
@@ -300,7 +302,7 @@ class Cache:
     async def close(self) -> None:
         """End loads, probe and connections. Readers that wait load by themselves."""
         self._is_closed = True
-        await self._flights.close()
+        await self._flights.close(2 * self.options.deadline_s)
         await self._forgetter.close()
         await self._transport.close()
 

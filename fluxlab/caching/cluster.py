@@ -52,6 +52,8 @@ class ClusterTransport(Transport):
     def node_of(self, name: bytes) -> Node:
         """Return the primary that holds a name, by the map as it is known."""
         primary = self._slots[key_slot(name)] if self._slots else None
+        if primary is None:
+            self._map_soon()  # a debt that lies nowhere would never be paid
         return primary or self._node
 
     async def start(self) -> None:

@@ -34,7 +34,7 @@ MAX_DEPTH = 100
 #: each, and 170 of them end the process, which no exception would tell us.
 MAX_NESTED = 16
 #: Containers in one value. A list that holds itself twice has no other end.
-MAX_CONTAINERS = 200_000
+MAX_CONTAINERS = 100_000
 
 #: Rows from which columns pay: two or three save 50 bytes and take 2 microseconds.
 MIN_ROWS = 4

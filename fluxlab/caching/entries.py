@@ -138,7 +138,7 @@ class Entries:
         try:
             await run_script(self.transport, name, RELEASE, name, token)
         except Away:
-            return
+            self._forgetter.owe_lease(name, token)
 
     async def fill(
         self, names: Names, vector: Vector, token: bytes, value: object, ttl_s: float | None
@@ -165,6 +165,8 @@ class Entries:
             self._storing -= 1
         names.counts.stored += reply == 1
         names.counts.rejected += reply != 1
+        if not isinstance(reply, int):  # else the script gave the lease back
+            await self.release(names, vector, token)
 
     async def put(self, names: Names, vector: Vector, body: bytes, life_ms: int) -> bool:
         """Store an encoded value that no load brought; return whether it was stored."""

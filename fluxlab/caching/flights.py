@@ -24,6 +24,8 @@ class Flight:
     def __init__(self, until: float) -> None:
         self.until = until  # on the loop's clock: after it others load as well
         self.outcome: Outcome = "miss"
+        #: Whether a read waits that is counted as a miss for this flight.
+        self.is_counted = False
         self.landed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         # Nobody may be left to hear of an error, and that is no error.
         self.landed.add_done_callback(_heard)
@@ -49,17 +51,17 @@ class Flights:
 
     def __init__(self, max_loads: int) -> None:
         self.by_key: dict[FlightKey, Flight] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Flight] = {}
         self._max_loads = max_loads
         #: Past the cache: places for loaders by resource, and loads that wait for one.
         self._places: dict[int, asyncio.Semaphore] = {}
         self._queued: dict[str, asyncio.Future[object]] = {}
 
-    def start(self, work: Coroutine[object, object, None]) -> None:
-        """Run something until it ends or the cache is closed."""
+    def start(self, flight: Flight, work: Coroutine[object, object, None]) -> None:
+        """Run what flies a flight until it ends or the cache is closed."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = flight
+        task.add_done_callback(self._tasks.pop)
 
     async def past(self, names: Names, load: Load) -> Answer:
         """Load without storing; share a load that waits for its turn.
@@ -106,9 +108,16 @@ class Flights:
         if self._queued.get(key) is turn:
             del self._queued[key]
 
-    async def close(self) -> None:
-        """End every load; whoever waits for one loads by itself."""
-        for flight in self.by_key.values():
+    async def close(self, grace_s: float) -> None:
+        """End every load; whoever waits for one loads by itself.
+
+        What has landed is stored first, and its lease given back: the server's deadline
+        bounds that.
+        """
+        landed = [task for task, flight in self._tasks.items() if flight.landed.done()]
+        if landed:
+            await asyncio.wait(landed, timeout=grace_s)
+        for flight in self._tasks.values():
             flight.landed.cancel()
         tasks = list(self._tasks)
         for task in tasks:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from fluxlab.caching.breaker import Node
-from fluxlab.caching.scripts import FORGET, Script
-from fluxlab.caching.transport import Names, Transport
+from fluxlab.caching.scripts import FORGET, RELEASE, Script
+from fluxlab.caching.transport import GUARD, Names, Transport
 from fluxlab.caching.wire import Away, Command, Reply, ReplyError
 
 #: A debt: the version to forget, and the barrier that goes with it, or nothing.
@@ -27,7 +27,7 @@ class Debts:
     """What the server has still to be told."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._versions: dict[Debt, int] = {}
         self._names: dict[bytes, int] = {}
         self._globs: dict[str, re.Pattern[str]] = {}
@@ -49,7 +49,7 @@ class Debts:
             if debt not in self._versions:
                 self._names[debt[0]] = self._names.get(debt[0], 0) + 1
             self._versions[debt] = self._serial
-        if len(self._versions) > self._most:
+        if len(self._versions) > self.most:
             self.add_glob("*")
             self._versions.clear()
             self._names.clear()
@@ -126,6 +126,8 @@ class Forgetter:
         self.replayed = 0
         self.transport: Transport  # set by the cache, which gives it our `settle`
         self.namespace = namespace
+        #: Leases that could not be given back, with their tokens: others wait for them.
+        self.leases: dict[bytes, bytes] = {}
         self._retry_s = retry_s
         self._paying: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -160,6 +162,8 @@ class Forgetter:
 
     async def settle(self, node: Node) -> bool:
         """Pay a server that answers all it is owed; the last look is awaited by nothing."""
+        if not await self._give_back(node):
+            return False
         while mine := {
             debt: serial
             for debt, serial in self.debts.owed().items()
@@ -169,6 +173,32 @@ class Forgetter:
                 return False
             self.replayed += self.debts.paid(mine.items())
         return not self.debts.globs or await self._settle_globs(node)
+
+    def owe_lease(self, name: bytes, token: bytes) -> None:
+        """Give a lease back later; the oldest are left to their end when too many."""
+        self.leases[name] = token
+        if len(self.leases) > self.debts.most:
+            del self.leases[next(iter(self.leases))]
+        self._pay_later()
+
+    async def _give_back(self, node: Node) -> bool:
+        mine = [
+            (name, token)
+            for name, token in self.leases.items()
+            if self.transport.node_of(name) is node
+        ]
+        for start in range(0, len(mine), _AT_ONCE):
+            part = mine[start : start + _AT_ONCE]
+            commands = [
+                (name, RELEASE.whole(RELEASE.call(name, token))) for name, token in part
+            ]
+            try:
+                await self.transport.run_all(commands, is_probing=True)
+            except Away:
+                return False
+            for name, _ in part:
+                self.leases.pop(name, None)
+        return True
 
     async def close(self) -> None:
         """End what runs in the background."""
@@ -230,7 +260,16 @@ class Forgetter:
     async def _purge(self, node: Node, glob: str, *, is_probing: bool) -> int:
         """Forget on one server what matches; every load under way has a version there."""
         run = node.run_probing if is_probing else node.run
-        match = f"{escape_glob(self.namespace)}:{{{glob}}}:[vd]"
+        return sum(
+            [
+                await self._purge_names(match, run)
+                for match in matches_of(self.namespace, glob, "[vd]")
+            ]
+        )
+
+    async def _purge_names(
+        self, match: bytes, run: Callable[[Sequence[Command]], Awaitable[list[Reply]]]
+    ) -> int:
         cursor, count = b"0", 0
         while True:
             (answer,) = await run([("SCAN", cursor, "MATCH", match, "COUNT", _SCAN)])
@@ -259,12 +298,21 @@ class Forgetter:
 
     async def _pay(self) -> None:
         wait_s, longest_s = self._retry_s
-        while self.debts:
+        while self.debts or self.leases:
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(wait_s * 2, longest_s)
             for node in self.transport.nodes:
                 if not node.is_open:  # an open one is paid by its probe
                     await self.settle(node)
+
+
+def matches_of(namespace: str, glob: str, ending: str) -> list[bytes]:
+    """Return what SCAN is to match: the names of keys that a glob matches."""
+    start = f"{escape_glob(namespace)}:{{".encode("utf-8", "surrogatepass")
+    rest = f"{glob}}}:{ending}".encode("utf-8", "surrogatepass")
+    # A star matches the guard too; what else may stand for the brace does not.
+    is_guarded = glob[:1] in {"}", "?", "[", "\\"}
+    return [start + rest, *([start + GUARD + rest] if is_guarded else [])]
 
 
 def entry_beside(version: bytes) -> bytes:

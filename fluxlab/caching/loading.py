@@ -38,6 +38,7 @@ class Loading:
         if flight is None or is_first:
             names.counts.misses += 1
             flight = self._start(names, vector, load, ttl_s)
+            flight.is_counted = True
         else:
             names.counts.joined += 1
         boarded, is_mine = [flight], is_first
@@ -54,6 +55,8 @@ class Loading:
                     late = self._start(names, vector, load, ttl_s)
                 boarded.append(late)
         done = next(one for one in boarded if one.landed.done())
+        if is_first:  # its read is answered, as it is counted
+            flight.is_counted = False
         if done.landed.cancelled():  # the cache was closed
             return Answer(await timed(names, load), "bypass")
         return Answer(done.landed.result(), flight.outcome if is_first else "joined")
@@ -63,7 +66,7 @@ class Loading:
     ) -> Flight:
         flight = Flight(asyncio.get_running_loop().time() + self._lease_s)
         self._flights.by_key[names.key, vector] = flight
-        self._flights.start(self._fly(flight, names, vector, load, ttl_s))
+        self._flights.start(flight, self._fly(flight, names, vector, load, ttl_s))
         return flight
 
     async def _fly(
@@ -126,7 +129,8 @@ class Loading:
 
     def _land_from_afar(self, flight: Flight, names: Names, found: Found) -> None:
         """Another process loaded it: this read joined that load after all."""
-        names.counts.misses -= 1
-        names.counts.joined += 1
-        flight.outcome = "joined"
+        if flight.is_counted:
+            names.counts.misses -= 1
+            names.counts.joined += 1
+            flight.outcome = "joined"
         flight.land(found.value)

@@ -32,7 +32,9 @@ class ResourceCount:
     `invalidations` are the times that a write made one of its keys untrue. A hit is
     `checked` when the checker could compare it, and `stale` when it was older than what
     had been committed and forgotten before the read began. `size_bytes` is the mean of
-    an encoded entry, `keys` how many different ones were read.
+    an encoded entry, `keys` how many different ones were read. `drawn_hit_rate` is what
+    these very events give a dictionary without faults: where it leaves the band of the
+    prediction too, it is the users' habits that theory leaves out, not the cache.
     """
 
     pattern: str
@@ -52,6 +54,7 @@ class ResourceCount:
     size_bytes: float
     keys: int
     predicted: Prediction | None = None
+    drawn_hit_rate: float | None = None
 
     @property
     def hit_rate(self) -> float:

@@ -44,13 +44,21 @@ class Names:
         return self.entry[:-1] + b"l:" + digest.encode()
 
 
+#: No byte of any key. A hash tag that begins with `}` would be none, and the names of one
+#: key would lie in several slots.
+GUARD = b"\xff"
+
+
 def prefix_of(namespace: str, key: str) -> bytes:
     """Return what the names of a key begin with."""
     if not key:
         raise FluxlabError(
             "A cache key is empty.", "Make it with `build_key`, or give it a name."
         )
-    return f"{namespace}:{{{key}}}:".encode("utf-8", "surrogatepass")
+    text = f"{{{key}}}:".encode("utf-8", "surrogatepass")
+    if key[0] == "}":
+        text = b"{" + GUARD + text[1:]
+    return f"{namespace}:".encode("utf-8", "surrogatepass") + text
 
 
 def version_of_key(namespace: str, key: str) -> bytes:

@@ -67,7 +67,7 @@ class Address:
     credentials: Credentials | None = field(default=None, repr=False)
 
     def enter(self) -> list[Command]:
-        """Return the commands that open a session; the last one asks who answers."""
+        """Return the commands that open a session; the last two ask who answers."""
         username, password = (
             self.credentials() if self.credentials else (self.username, self.password)
         )
@@ -77,7 +77,7 @@ class Address:
             commands.append(("AUTH", *names))
         if self.database:
             commands.append(("SELECT", self.database))
-        return [*commands, ("INFO", "server")]
+        return [*commands, ("INFO", "server"), ("INFO", "replication")]
 
 
 def read_address(url: str, credentials: Credentials | None = None) -> Address:
@@ -177,7 +177,7 @@ class Wire:
         self._session: _Session | None = None
         self._opening: asyncio.Task[None] | None = None
         self._unsent: deque[tuple[asyncio.Future[Reply], int, bytes]] = deque()
-        self._deadlines: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._deadlines: deque[tuple[float, asyncio.Future[Reply], bool]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_flushing = False
         #: Eight bytes that change when another process answers: after a restart, which may
@@ -201,7 +201,7 @@ class Wire:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
         self._unsent.append((future, count, data))
-        self._deadlines.append((loop.time() + self._deadline_s, future))
+        self._deadlines.append((loop.time() + self._deadline_s, future, False))
         if self._timer is None:
             self._timer = loop.call_later(self._deadline_s, self._expire)
         if not self._is_flushing:
@@ -252,7 +252,8 @@ class Wire:
 
     async def _open(self) -> None:
         """Connect and enter; whoever waits for it has a deadline of its own."""
-        session = _Session(self._lost)
+        session, clock = _Session(self._lost), asyncio.get_running_loop().time
+        begun = clock()
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._connect(session)
@@ -260,7 +261,10 @@ class Wire:
         except Exception as error:
             self._opening = None
             _end(session, "the connection was closed")
-            self.drop(_reason(error))
+            if isinstance(error, TimeoutError) and clock() > begun + 1.5 * self._deadline_s:
+                self._flush()  # it was the event loop that took so long: once more
+            else:
+                self.drop(_reason(error))
         except asyncio.CancelledError:
             _end(session, "the connection was closed")
             raise
@@ -283,14 +287,19 @@ class Wire:
         self._timer = None
         now = self._loop.time()
         while self._deadlines:
-            at, future = self._deadlines[0]
+            at, future, is_extended = self._deadlines[0]
             if not future.done() and at > now:
                 self._timer = self._loop.call_at(at, self._expire)
                 return
             self._deadlines.popleft()
-            if not future.done():
-                # The timer itself came late: it was the event loop that did not answer.
-                is_ours = now - at > self._deadline_s / 2
+            if future.done():
+                continue
+            # The timer itself came late: it was the event loop that did not answer. The
+            # reply may be waiting for us, so what was due gets its time once more.
+            is_ours = now - at > self._deadline_s / 2
+            if is_ours and not is_extended:
+                self._deadlines.append((now + self._deadline_s, future, True))
+            else:
                 future.set_exception(Away("no answer in time", counts=not is_ours))
 
 
@@ -300,14 +309,19 @@ async def _enter(session: _Session, commands: Sequence[Command]) -> bytes:
     future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
     session.sent.append((future, len(commands)))
     session.transport.write(pack(commands))
-    reply = await future
-    *entered, info = reply if len(commands) > 1 else [reply]
-    for reply in (*entered, info):
+    *entered, server, replication = await future
+    for reply in (*entered, server, replication):
         # Some servers forbid INFO, and then nobody can tell who answers.
-        if isinstance(reply, ReplyError) and (reply is not info or reply.code != "NOPERM"):
+        is_info = reply is server or reply is replication
+        if isinstance(reply, ReplyError) and not (is_info and reply.code == "NOPERM"):
             raise Away(f"the server refused the session ({reply.code})")
-    found = re.search(rb"run_id:(\w+)", info) if isinstance(info, bytes) else None
-    return blake2b(found[1], digest_size=8).digest() if found else _NO_EPOCH
+    found = re.search(rb"run_id:(\w+)", server) if isinstance(server, bytes) else None
+    if not found:
+        return _NO_EPOCH
+    # A primary that stepped down and up again is another: it has what the one between had.
+    told = replication if isinstance(replication, bytes) else b""
+    era = re.search(rb"master_replid2:(\w+)", told)
+    return blake2b(found[1] + (era[1] if era else b""), digest_size=8).digest()
 
 
 def _end(session: _Session, reason: str) -> None:
