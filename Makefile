@@ -59,8 +59,8 @@ bench-linters: $(READY) ## our rules against two linters of plans, on the labell
 bench-scale: $(READY) ## ten statements with and without their indexes, at four sizes
 	@$(BIN)/python benchmarks/bench_scale.py
 
-bench-cache: $(READY) ## the cache beside redis-py, cashews, aiocache and dogpile: hits, stampedes, outages
-	@$(BIN)/python benchmarks/bench_cache.py
+bench-cache: $(READY) ## the cache beside redis-py, cashews, aiocache, dogpile
+	@PYTHONPATH=tests $(BIN)/python benchmarks/bench_cache.py
 
 lock:            ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fluxlab.book.cache_evidence import CacheEvidence, read_cache
-from fluxlab.caching.census import read_population
-from fluxlab.caching.checked import Checks
-from fluxlab.caching.found import Experiments
-from fluxlab.caching.mix import Mix, make_mix
-from fluxlab.caching.population import Floats, Population
-from fluxlab.caching.rates import KeyRates, key_rates
+from fluxlab.caching.checks.checked import Checks
+from fluxlab.caching.experiments.found import Experiments
+from fluxlab.caching.replays.census import read_population
+from fluxlab.caching.replays.mix import Mix, make_mix
+from fluxlab.caching.replays.population import Floats, Population
+from fluxlab.caching.replays.rates import KeyRates, key_rates
+from fluxlab.caching.replays.traffic import Demand, Traffic
 from fluxlab.caching.results import Arrivals, LayerName, Replay, ResourceCount
-from fluxlab.caching.traffic import Demand, Traffic
 from fluxlab.errors import FluxlabError
 from fluxlab.workload.notes import Notes
 

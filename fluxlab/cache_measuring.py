@@ -20,14 +20,14 @@ from fluxlab.book.cache_evidence import (
     write_experiments,
 )
 from fluxlab.cache_lab import STATE, open_notes
-from fluxlab.caching.census import read_population
-from fluxlab.caching.checks import run_checks
-from fluxlab.caching.experiments import run_experiments
-from fluxlab.caching.population import Population
-from fluxlab.caching.replay import replay
+from fluxlab.caching.checks.run import run_checks
+from fluxlab.caching.experiments.run import run_experiments
+from fluxlab.caching.replays.census import read_population
+from fluxlab.caching.replays.population import Population
+from fluxlab.caching.replays.replay import replay
+from fluxlab.caching.replays.stand import Plan
+from fluxlab.caching.replays.traffic import Demand
 from fluxlab.caching.results import Arrivals, LayerName, Replay
-from fluxlab.caching.stand import Plan
-from fluxlab.caching.traffic import Demand
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes.hiding import scratch
 from fluxlab.indexes.states import DATABASES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fluxlab.book.cache_evidence import CacheEvidence
-from fluxlab.caching.checked import (
+from fluxlab.caching.checks.checked import (
     Attempts,
     Burst,
     Checks,
@@ -18,7 +18,7 @@ from fluxlab.caching.checked import (
     PatternDeleted,
     Start,
 )
-from fluxlab.caching.found import (
+from fluxlab.caching.experiments.found import (
     Absent,
     Counted,
     Crash,

@@ -13,9 +13,9 @@ from fluxlab.book.claims import CacheClaim, CacheKeyClaim, TtlClaim, read_claims
 from fluxlab.book.judges import judge_all
 from fluxlab.book.judges_cache_faults import growth
 from fluxlab.book.judges_cache_parts import of_layer
-from fluxlab.caching.checked import Checks, checks_of, facts_of
-from fluxlab.caching.checks import run_checks
-from fluxlab.caching.checks_keys import as_driver, differences
+from fluxlab.caching.checks.checked import Checks, checks_of, facts_of
+from fluxlab.caching.checks.keys import as_driver, differences
+from fluxlab.caching.checks.run import run_checks
 from fluxlab.caching.keys import PATTERNS
 from fluxlab.caching.keys import facts_of as facts_of_key
 from fluxlab.lab import open_lab

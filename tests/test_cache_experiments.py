@@ -12,10 +12,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from fluxlab.caching.cache import Cache
-from fluxlab.caching.experiment_rows import TABLE, Source
-from fluxlab.caching.experiment_stale import StalePlan, stale_reads
-from fluxlab.caching.experiments import run_experiments
-from fluxlab.caching.found import Experiments, experiments_of, facts_of
+from fluxlab.caching.experiments.found import Experiments, experiments_of, facts_of
+from fluxlab.caching.experiments.rows import TABLE, Source
+from fluxlab.caching.experiments.run import run_experiments
+from fluxlab.caching.experiments.stale import StalePlan, stale_reads
 from fluxlab.caching.layer import Touch
 from fluxlab.progress import Tick
 from fluxlab.servers.connections import redis_client

@@ -15,8 +15,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from fluxlab.caching.cache import Cache
-from fluxlab.caching.queries import QueryCache, alone
-from fluxlab.caching.query_text import Statement, read_statement
+from fluxlab.caching.queries.queries import QueryCache, alone
+from fluxlab.caching.queries.text import Statement, read_statement
 from fluxlab.servers.connections import connect
 from fluxlab.servers.postgres import PostgresServer
 from fluxlab.servers.redis import RedisServer

@@ -13,17 +13,17 @@ from psycopg.conninfo import make_conninfo
 from conftest import fresh_copy
 from fluxlab import cache_measuring
 from fluxlab.cache_lab import CacheLab, open_notes, why_outside
-from fluxlab.caching import replay as replays
-from fluxlab.caching.census import read_population
-from fluxlab.caching.checker import UnderWay, canonical
-from fluxlab.caching.experiment_bench import own_home
+from fluxlab.caching.experiments.bench import own_home
 from fluxlab.caching.layer import Touch
-from fluxlab.caching.mix import Mix, make_mix
-from fluxlab.caching.population import Population
+from fluxlab.caching.replays import replay as replays
+from fluxlab.caching.replays.census import read_population
+from fluxlab.caching.replays.checker import UnderWay, canonical
+from fluxlab.caching.replays.mix import Mix, make_mix
+from fluxlab.caching.replays.population import Population
+from fluxlab.caching.replays.scenes import Scene, Stage
+from fluxlab.caching.replays.stand import Drawn, Plan, Stand
+from fluxlab.caching.replays.traffic import Demand, Event, Traffic
 from fluxlab.caching.results import LayerName, Prediction, Replay
-from fluxlab.caching.scenes import Scene, Stage
-from fluxlab.caching.stand import Drawn, Plan, Stand
-from fluxlab.caching.traffic import Demand, Event, Traffic
 from fluxlab.dataset.load import Dataset
 from fluxlab.errors import FluxlabError
 from fluxlab.lab import Lab, prepare

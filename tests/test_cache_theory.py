@@ -13,9 +13,10 @@ from cache_events import Count, Key, Lru, poisson, walk, walk_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxlab.caching import eviction, lifetimes, theory
-from fluxlab.caching.theory import popularity
-from fluxlab.caching.windows import predict_window
+from fluxlab.caching.theory import eviction, lifetimes
+from fluxlab.caching.theory import shares as theory
+from fluxlab.caching.theory.shares import popularity
+from fluxlab.caching.theory.windows import predict_window
 from fluxlab.errors import FluxlabError
 
 #: The cases of the research, then those that it has not: jitter, busy invalidations,

@@ -10,16 +10,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fluxlab.caching import resources
-from fluxlab.caching.census import read_population
 from fluxlab.caching.keys import PATTERNS, build_key
-from fluxlab.caching.mix import Mix, make_mix
-from fluxlab.caching.past import simulate
-from fluxlab.caching.population import Population, attendance
-from fluxlab.caching.rates import key_rates
-from fluxlab.caching.resources import RESOURCES, check_resources
-from fluxlab.caching.scenes import Scene
-from fluxlab.caching.traffic import Demand, Event, Traffic
+from fluxlab.caching.replays import resources
+from fluxlab.caching.replays.census import read_population
+from fluxlab.caching.replays.mix import Mix, make_mix
+from fluxlab.caching.replays.past import simulate
+from fluxlab.caching.replays.population import Population, attendance
+from fluxlab.caching.replays.rates import key_rates
+from fluxlab.caching.replays.resources import RESOURCES, check_resources
+from fluxlab.caching.replays.scenes import Scene
+from fluxlab.caching.replays.traffic import Demand, Event, Traffic
 from fluxlab.dataset.load import Dataset
 from fluxlab.errors import FluxlabError
 from fluxlab.servers.connections import connect

@@ -48,8 +48,14 @@ from fluxlab.book.judges import judge
 from fluxlab.book.judges_cache import TOPICS
 from fluxlab.book.judges_cache_faults import growth
 from fluxlab.book.verdicts import Verdict
-from fluxlab.caching.checked import Attempts, Burst, Checks, Counting, Endpoint
-from fluxlab.caching.found import Absent, Counted, Experiments, Outages, PatternCost
+from fluxlab.caching.checks.checked import Attempts, Burst, Checks, Counting, Endpoint
+from fluxlab.caching.experiments.found import (
+    Absent,
+    Counted,
+    Experiments,
+    Outages,
+    PatternCost,
+)
 from fluxlab.caching.keys import TTL
 from fluxlab.caching.results import Replay
 from fluxlab.settings import ROOT

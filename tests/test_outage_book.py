@@ -14,7 +14,7 @@ from fluxlab.book import (
     outage_words,
 )
 from fluxlab.book.pages import chapters
-from fluxlab.caching.found import (
+from fluxlab.caching.experiments.found import (
     Absent,
     Counted,
     Crash,

@@ -21,9 +21,9 @@ from fluxlab.book.ttl_cases import (
     together,
 )
 from fluxlab.book.ttl_trials import CacheCost
-from fluxlab.caching.resources import RESOURCES
+from fluxlab.caching.replays.resources import RESOURCES
 from fluxlab.caching.results import Latency, Prediction, Replay, ResourceCount
-from fluxlab.caching.theory import Floats, popularity
+from fluxlab.caching.theory.shares import Floats, popularity
 from fluxlab.lab import open_lab
 from fluxlab.settings import Settings
 from fluxlab.workload.compare import Comparison

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from fluxlab.caching import checked, found
-from fluxlab.caching.checked import Checks
-from fluxlab.caching.found import Experiments
+from fluxlab.caching.checks import checked
+from fluxlab.caching.checks.checked import Checks
+from fluxlab.caching.experiments import found
+from fluxlab.caching.experiments.found import Experiments
 from fluxlab.caching.results import LayerName, Replay, ResourceCount
 from fluxlab.workload.notes import Facts, Notes
 

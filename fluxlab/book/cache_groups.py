@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from fluxlab.book.cache_rates import Rate, hit_rate
 from fluxlab.book.claims import Claim, HitRateClaim
-from fluxlab.caching import theory
 from fluxlab.caching.keys import PATTERNS
 from fluxlab.caching.results import Prediction, Replay, ResourceCount
+from fluxlab.caching.theory import shares as theory
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from fluxlab.book.ladder_words import named
 from fluxlab.book.load_words import LABELS
 from fluxlab.book.outage_words import capital, times
 from fluxlab.book.sentences import Sentence
-from fluxlab.caching.found import Absent, Details, Forgotten, Trip
+from fluxlab.caching.experiments.found import Absent, Details, Forgotten, Trip
 from fluxlab.caching.results import LayerName
 from fluxlab.indexes.amounts import show_bytes, show_ms
 

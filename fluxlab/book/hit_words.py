@@ -19,7 +19,7 @@ from fluxlab.book.sentences import Sentence
 from fluxlab.book.whole import Tables
 from fluxlab.caching.keys import PATTERNS
 from fluxlab.caching.results import Prediction, Replay
-from fluxlab.caching.theory import reads_per_life_needed
+from fluxlab.caching.theory.shares import reads_per_life_needed
 
 #: What the report wants of everything, and of what is accessed frequently.
 WANTED, WANTED_OF_FREQUENT = 0.70, 0.85

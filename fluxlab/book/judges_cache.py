@@ -21,8 +21,8 @@ from fluxlab.book.judges_cache_parts import lasts, of_layer
 from fluxlab.book.judges_cache_rates import judge_fitting, judge_frequent, unmeasured
 from fluxlab.book.phrases import listed
 from fluxlab.book.verdicts import Verdict, Word, verdict
-from fluxlab.caching.checked import Checks, Filled
-from fluxlab.caching.found import Experiments
+from fluxlab.caching.checks.checked import Checks, Filled
+from fluxlab.caching.experiments.found import Experiments
 from fluxlab.caching.keys import PATTERNS, facts_of
 
 

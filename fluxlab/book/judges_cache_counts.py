@@ -5,8 +5,8 @@ from __future__ import annotations
 from fluxlab.book.claims import CacheClaim
 from fluxlab.book.judges_cache_parts import of_layer
 from fluxlab.book.verdicts import Verdict, Word, verdict
-from fluxlab.caching.checked import Checks
-from fluxlab.caching.found import Experiments
+from fluxlab.caching.checks.checked import Checks
+from fluxlab.caching.experiments.found import Experiments
 
 #: Hit rates that are further apart are not the same, in points of a percent.
 _SAME_POINTS = 1.0

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from fluxlab.book.claims import CacheClaim
 from fluxlab.book.judges_cache_parts import is_wrong, of_layer, tells
 from fluxlab.book.verdicts import Verdict, Word, verdict
-from fluxlab.caching.checked import Checks
-from fluxlab.caching.found import (
+from fluxlab.caching.checks.checked import Checks
+from fluxlab.caching.experiments.found import (
     Experiments,
     Fault,
     Outage,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from fluxlab.book.claims import CacheClaim
 from fluxlab.book.judges_cache_parts import is_wrong, of_layer, wrongly
 from fluxlab.book.verdicts import Verdict, Word, verdict
-from fluxlab.caching.checked import Checks
-from fluxlab.caching.found import Absent, Experiments, Stampede
+from fluxlab.caching.checks.checked import Checks
+from fluxlab.caching.experiments.found import Absent, Experiments, Stampede
 from fluxlab.caching.results import LayerName
 from fluxlab.indexes.amounts import show_bytes
 from fluxlab.workload.sample import show_ms

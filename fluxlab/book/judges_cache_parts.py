@@ -9,8 +9,8 @@ from typing import Protocol, TypeVar
 from fluxlab.book.claims import CacheClaim
 from fluxlab.book.phrases import listed
 from fluxlab.book.verdicts import Verdict, Word, verdict
-from fluxlab.caching.checked import Checks, Lifetime
-from fluxlab.caching.found import Absent, Experiments, Forgotten
+from fluxlab.caching.checks.checked import Checks, Lifetime
+from fluxlab.caching.experiments.found import Absent, Experiments, Forgotten
 from fluxlab.caching.results import LayerName
 
 #: A lifetime is right when no more than this has passed since it was given.

@@ -16,7 +16,7 @@ from fluxlab.book import charts
 from fluxlab.book.charts import CACHED, INK, WORSE
 from fluxlab.book.load_words import LABELS
 from fluxlab.book.log_axis import log_ticks
-from fluxlab.caching.found import (
+from fluxlab.caching.experiments.found import (
     Details,
     Fault,
     Outage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fluxlab.book.lab_questions import CountQuestion, NameQuestion
 from fluxlab.book.lessons import Question
 from fluxlab.book.outage_words import seconds, times
-from fluxlab.caching.found import Outages, StaleReads, Stampedes
+from fluxlab.caching.experiments.found import Outages, StaleReads, Stampedes
 
 _TTL_S = 300
 _READERS, _PROCESSES = 500, 4

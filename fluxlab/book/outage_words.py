@@ -10,7 +10,7 @@ from fluxlab.book.ladder_words import named
 from fluxlab.book.load_words import LABELS
 from fluxlab.book.phrases import share
 from fluxlab.book.sentences import Sentence
-from fluxlab.caching.found import (
+from fluxlab.caching.experiments.found import (
     Crash,
     Experiments,
     Outages,

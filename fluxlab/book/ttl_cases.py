@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from fluxlab.book.ttl_trials import CacheCost
 from fluxlab.caching.keys import TTL
-from fluxlab.caching.lifetimes import (
+from fluxlab.caching.results import Replay, ResourceCount
+from fluxlab.caching.theory.lifetimes import (
     Prices,
     TtlCurve,
     Worth,
@@ -24,7 +25,6 @@ from fluxlab.caching.lifetimes import (
     ttl_curve,
     worth_of,
 )
-from fluxlab.caching.results import Replay, ResourceCount
 from fluxlab.workload.compare import Comparison
 
 Floats = NDArray[np.float64]

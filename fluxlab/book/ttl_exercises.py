@@ -10,7 +10,7 @@ from fluxlab.book.sentences import Sentence
 from fluxlab.book.ttl_cases import CLASSES, Case
 from fluxlab.book.ttl_words import percent, span, ttl_name
 from fluxlab.caching.keys import TTL
-from fluxlab.caching.theory import key_shares, reads_per_life_needed
+from fluxlab.caching.theory.shares import key_shares, reads_per_life_needed
 from fluxlab.indexes.amounts import show_ms
 
 

@@ -19,8 +19,8 @@ from psycopg.rows import dict_row
 
 from fluxlab.caching.cache import Cache
 from fluxlab.caching.codec import encode
-from fluxlab.caching.experiment_bench import own_home
-from fluxlab.caching.resources import RESOURCES
+from fluxlab.caching.experiments.bench import own_home
+from fluxlab.caching.replays.resources import RESOURCES
 from fluxlab.servers import redis as valkey
 from fluxlab.settings import Settings
 from fluxlab.workload.parameters import ParameterSet

@@ -1,0 +1,1 @@
+"""Small checks of what the report says of its cache."""

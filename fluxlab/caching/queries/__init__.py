@@ -1,0 +1,1 @@
+"""Results of queries, cached by what they say and what they read."""

@@ -1,0 +1,1 @@
+"""What hit rates to expect: formulas, windows, lifetimes, eviction."""
