@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fluxlab.book import decision_words, sentences, trial_words, verdict_view
+from fluxlab.book import (
+    decision_words,
+    hit_words,
+    load_words,
+    sentences,
+    trial_words,
+    verdict_view,
+)
+from fluxlab.caching.results import LayerName
 from fluxlab.index_lab import SETTLED
 from fluxlab.indexes.order import economy
 from fluxlab.indexes.trials import Kind
@@ -41,11 +49,21 @@ def show(lab: Lab, time_spent: TimeSpent, index: Path | None) -> None:
             f"The server worked for {time_spent.server_s:,.0f} s; the harness added "
             f"{time_spent.overhead:.0%} to that."
         )
-    for sentence in _of_indexes(lab):
+    for sentence in (*_of_indexes(lab), *_of_cache(lab)):
         console.print(Text(f"\n{sentence}"))
     if index is not None:
         console.print(f"\nThe book: {index}")
         console.print("JupyterLab: make lab")
+
+
+def _of_cache(lab: Lab) -> Iterator[str]:
+    """What the replays of the users found; nothing where there were none."""
+    wanted: tuple[LayerName, ...] = ("none", "sprint11", "fluxlab")
+    if any((name, "open") not in lab.cache.replays for name in wanted):
+        return
+    found = load_words.Three(*map(lab.cache.replay, wanted))
+    yield hit_words.overall(found.ours, found.specimen)
+    yield f"{load_words.overall_title(found)}. {load_words.uncovered(found)}"
 
 
 def _of_indexes(lab: Lab) -> Iterator[str]:

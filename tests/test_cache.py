@@ -475,3 +475,28 @@ def test_the_example_in_the_readme_runs(redis: RedisServer) -> None:
     assert callable(example)
     assert asyncio.run(example()) == "Ann"
     assert source.loads >= 1
+
+
+def test_readers_of_one_turn_share_a_request_and_survive_whoever_asked(
+    play: Callable[..., None], client: redis_py.Redis
+) -> None:
+    async def scene(cache: Cache) -> None:
+        assert await cache.set("org:1", ["v1"])
+        before = client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
+        readers = [asyncio.create_task(cache.get("org:1")) for _ in range(50)]
+        await asyncio.sleep(0)  # all have asked, and nothing has come back
+        readers[0].cancel()
+        readers[7].cancel()
+        answers = await asyncio.gather(*readers, return_exceptions=True)
+        kinds = [type(answer).__name__ for answer in answers]
+        assert kinds.count("CancelledError") == 2
+        values = [answer for answer in answers if isinstance(answer, list)]
+        assert values == [["v1"]] * 48
+        assert len({id(value) for value in values}) == 48  # each has its own
+        # One for all; when it is cancelled the others ask for themselves.
+        after = client.info("commandstats")["cmdstat_mget"]["calls"]
+        assert after - before <= 50
+        await asyncio.gather(*(cache.get("org:1") for _ in range(50)))
+        assert client.info("commandstats")["cmdstat_mget"]["calls"] == after + 1
+
+    play(scene)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from fluxlab.caching.cache import Cache
+from fluxlab.caching.experiments.bench import own_home
 from fluxlab.caching.experiments.found import Experiments, experiments_of, facts_of
 from fluxlab.caching.experiments.rows import TABLE, Source
 from fluxlab.caching.experiments.run import run_experiments
@@ -20,6 +23,7 @@ from fluxlab.caching.layer import Touch
 from fluxlab.progress import Tick
 from fluxlab.servers.connections import redis_client
 from fluxlab.servers.postgres import PostgresServer
+from fluxlab.servers.process import is_alive
 from fluxlab.servers.redis import RedisServer
 from fluxlab.settings import Settings
 
@@ -185,3 +189,25 @@ def test_the_checker_sees_a_cache_of_ours_that_does_not_forget(
             client.flushdb()
     assert sum(one.stale for one in found.races if one.layer == "fluxlab") > 5
     assert {one.layer for one in found.together if one.stale} >= {"fluxlab"}
+
+
+def test_the_server_of_a_killed_process_is_ended_by_the_next_one(
+    settings: Settings,
+) -> None:
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from fluxlab.caching.experiments.bench import own_home\n"
+        "from fluxlab.servers import redis; from fluxlab.settings import Settings\n"
+        "with own_home(Settings(home=Path('unused'))) as own:\n"
+        "    print(redis.start(own).pid, own.home, flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        pid, home = process.stdout.readline().split()
+        process.kill()
+    assert is_alive(int(pid))
+    with own_home(settings):
+        assert not is_alive(int(pid))
+        assert not Path(home).exists()

@@ -44,6 +44,11 @@ class ClusterTransport(Transport):
         self._is_closed = False
 
     @property
+    def turn(self) -> int | None:
+        """None: what leaves for one server has not left for another."""
+        return None
+
+    @property
     def nodes(self) -> tuple[Node, ...]:
         """The primaries known; the seed until there are some."""
         found = tuple(self._primaries.values())

@@ -59,6 +59,9 @@ class Entries:
         self._forgetter = forgetter
         self._options = options
         self._storing = 0
+        #: Versions that are being made, by a request that has not left yet: a look that
+        #: follows it on the same connection will find them.
+        self._made: dict[bytes, int | None] = {}
 
     def is_past(self, names: Names) -> bool:
         """Whether a key is owed an invalidation, so that nothing stored may be read."""
@@ -106,10 +109,16 @@ class Entries:
             (name, ("SET", name, b"=" + secrets.token_bytes(8), "NX", "PX", life))
             for name, life in lives.items()
         ]
-        try:
-            await self.transport.run_all(commands)
-        except Away:
-            return PAST
+        turn = self.transport.turn
+        if turn is None or self._made.get(names.fetch) != turn:
+            self._made[names.fetch] = turn
+            self.transport.ask_anew(names)
+            try:
+                await self.transport.run_all(commands)
+            except Away:
+                return PAST
+            finally:
+                self._made.pop(names.fetch, None)
         found = await self.find(names)
         # Still missing: the server is full, or the name holds something else.
         return PAST if found.vector == _MISSING else found

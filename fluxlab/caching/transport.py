@@ -7,6 +7,7 @@ lease. A tag has a version only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -100,6 +101,9 @@ class Transport:
         self.patience = patience
         self._debts = debts
         self._node = Node(address, patience, debts)
+        #: Requests that have not left yet: whoever comes now may share them, because they
+        #: will be answered by what the server holds later.
+        self._asked: dict[bytes, tuple[int, asyncio.Future[Reply]]] = {}
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -120,13 +124,53 @@ class Transport:
         Before each version stands the epoch of the server that holds it, eight bytes.
         Raises Away.
         """
-        reply: Reply = await self._node.call(names.fetch)
+        reply = await self._shared(names.fetch)
         if isinstance(reply, ReplyError):
             raise Away(f"the server said {reply.code}")
         if not isinstance(reply, list) or len(reply) != 1 + len(names.versions):
             raise Away("the server's answer makes no sense")
         epoch = self._node.wire.epoch
         return [reply[0], *(one and epoch + one for one in reply[1:])]
+
+    async def _shared(self, request: bytes) -> Reply:
+        """Ask, or share the answer to the same request that has not left yet."""
+        number, told = self._asked.get(request, (None, None))
+        if told is not None and number == self._node.wire.flushes and not told.done():
+            try:
+                reply = await told
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise  # else another one that shared it was cancelled
+                return await self._node.call(request)
+            if isinstance(reply, Away):
+                raise Away(str(reply), counts=False)
+            return reply
+        told = asyncio.get_running_loop().create_future()
+        self._asked[request] = (self._node.wire.flushes, told)
+        try:
+            reply = await self._node.call(request)
+        except Away as error:
+            reply = error
+            raise
+        except BaseException:
+            told.cancel()
+            raise
+        finally:
+            if self._asked.get(request, (0, None))[1] is told:
+                del self._asked[request]
+            if not told.done():
+                told.set_result(reply)
+        return reply
+
+    def ask_anew(self, names: Names) -> None:
+        """Let nobody share a look that was asked for before this."""
+        self._asked.pop(names.fetch, None)
+
+    @property
+    def turn(self) -> int | None:
+        """A number that stays while nothing leaves; None where there are many servers."""
+        return self._node.wire.flushes
 
     async def run(self, name: bytes, commands: Sequence[Command]) -> list[Reply]:
         """Send commands to where a name lives; errors of single ones are values."""

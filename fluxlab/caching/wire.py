@@ -180,6 +180,8 @@ class Wire:
         self._deadlines: deque[tuple[float, asyncio.Future[Reply], bool]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_flushing = False
+        #: Grows when requests leave: what was asked under the same number is still here.
+        self.flushes = 0
         #: Eight bytes that change when another process answers: after a restart, which may
         #: have brought an old snapshot back, and after a failover, which may have lost
         #: what was told last.
@@ -241,6 +243,7 @@ class Wire:
             if self._unsent and self._opening is None and self._loop is not None:
                 self._opening = self._loop.create_task(self._open())
             return
+        self.flushes += 1
         parts = []
         while self._unsent:
             future, count, data = self._unsent.popleft()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,22 +19,42 @@ from fluxlab.caching.options import Options
 from fluxlab.caching.results import LayerName
 from fluxlab.caching.sprint11 import Sprint11
 from fluxlab.servers import redis as valkey
+from fluxlab.servers.process import is_alive
 from fluxlab.settings import Settings
 
 CACHES: tuple[LayerName, ...] = ("sprint11", "fluxlab")
+_PREFIX, _OWNER = "flux-cache-", "owner"
 
 
 @contextmanager
 def own_home(settings: Settings) -> Iterator[Settings]:
-    """Settings of a Valkey that nobody else knows; it and its files are gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="flux-cache-"))
+    """Settings of a Valkey that nobody else knows; it and its files are gone afterwards.
+
+    What a killed process left of its own is ended first.
+    """
+    _sweep(settings)
+    home = Path(tempfile.mkdtemp(prefix=_PREFIX))
     home.chmod(0o755)
+    (home / _OWNER).write_text(str(os.getpid()))
     own = replace(settings, home=home, redis_url=None)
     try:
         yield own
     finally:
         valkey.erase(own)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _sweep(settings: Settings) -> None:
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            if home.lstat().st_uid != os.geteuid():
+                continue
+            owner = int((home / _OWNER).read_text())
+        except (OSError, ValueError):
+            continue  # gone meanwhile, or just being made
+        if not is_alive(owner):
+            valkey.erase(replace(settings, home=home, redis_url=None))
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def make_layer(name: LayerName, url: str, options: Options | None = None) -> Layer:
