@@ -20,6 +20,7 @@ from rich.text import Text
 
 from fluxlab import (
     audit_command,
+    cache_command,
     decide_command,
     explain_command,
     migrate_command,
@@ -133,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     decide_command.add_options(
         add("decide", decide_command.run, "Say which indexes to keep and which to drop.")
+    )
+    cache_command.add_options(
+        add("cache", cache_command.run, "Say how often the cache answers, key by key.")
     )
     migrate_command.add_options(
         add(

@@ -26,6 +26,7 @@ FLOORS = {
     "measuring": 5,
     "indexing": 5,
     "cache_lab": 5,
+    "cache_command": 5,
     "cache_measuring": 5,
     "index_scale": 5,
     "index_sets": 5,

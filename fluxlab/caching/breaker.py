@@ -44,7 +44,7 @@ class Patience:
 
     deadline_s: float = 0.05
     failures_to_open: int = 3
-    probe_s: tuple[float, float] = (0.1, 5.0)
+    probe_s: tuple[float, float] = (0.1, 1.0)
 
 
 class Node:

@@ -33,7 +33,7 @@ class Options:
     max_storing: int = 1_000
     ttl_jitter: float = 0.1
     failures_to_open: int = 3
-    probe_s: tuple[float, float] = (0.1, 5.0)
+    probe_s: tuple[float, float] = (0.1, 1.0)
 
     def __post_init__(self) -> None:
         seconds = (self.deadline_s, self.lease_s, self.barrier_s, self.negative_ttl_s)
