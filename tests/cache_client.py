@@ -89,7 +89,7 @@ class Client:
             task.cancel()
         self.loads.clear()
         self.readers.clear()
-        self.outage = {}
+        self.outage, self.failures = {}, 0
         self.writings.clear()
         self.namespace = namespace
         if mutant is not None:

@@ -71,21 +71,12 @@ class _ByKey(dict[Any, Any]):
         return super().get(name[0], default)
 
 
-class _KeepsErrors(dict[Any, Any]):
-    """Flights that stay when their load has failed."""
-
-    def __delitem__(self, name: Any) -> None:
-        landed = self[name].landed
-        if not landed.done() or landed.cancelled() or landed.exception() is None:
-            super().__delitem__(name)
-
-
-def _flights_in(kind: type[dict[Any, Any]]) -> list[Any]:
+def _joins_by_key() -> list[Any]:
     make = Flights.__init__
 
     def other(self: Any, max_loads: int) -> None:
         make(self, max_loads)
-        self.by_key = kind()
+        self.by_key = _ByKey()
 
     return [patch.object(Flights, "__init__", other)]
 
@@ -159,6 +150,20 @@ def _error_leaks() -> list[Any]:
         return found
 
     return [patch.object(Entries, "find", find)]
+
+
+def _keeps_errors() -> list[Any]:
+    return [patch.object(Loading, "_leave", lambda self, flight, names, vector: None)]
+
+
+def _keeps_errors_a_moment() -> list[Any]:
+    leave = Loading._leave
+
+    def late(self: Any, flight: Any, names: Any, vector: Any) -> None:
+        if flight.landed.done():
+            leave(self, flight, names, vector)
+
+    return [patch.object(Loading, "_leave", late)]
 
 
 def _asks_though_open() -> list[Any]:
@@ -250,7 +255,7 @@ MUTANTS = {
     "joins by key": Mutant(
         "P1",
         "a read joins a load that began before an invalidation",
-        lambda: _flights_in(_ByKey),
+        _joins_by_key,
     ),
     "versions after the load": Mutant(
         "P2", "a fill carries the versions of its end", _versions_after_load
@@ -273,7 +278,10 @@ MUTANTS = {
     "keeps errors": Mutant(
         "P3",
         "a loader's error reaches who came after it",
-        lambda: _flights_in(_KeepsErrors),
+        _keeps_errors,
+    ),
+    "keeps errors for a moment": Mutant(
+        "P3", "a failed load is joined until its lease is back", _keeps_errors_a_moment
     ),
     "asks though open": Mutant(
         "P4", "a request tries the server that is known to be away", _asks_though_open

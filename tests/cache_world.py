@@ -58,8 +58,8 @@ class World(Judge):
         assert read.answer is not None
         return read.answer
 
-    def finish(self, load: Load, *, fails: bool = False) -> None:
-        """Hand a load its row, or the database's error."""
+    def finish(self, load: Load, *, fails: bool = False, waits: bool = True) -> None:
+        """Hand a load its row, or the database's error; wait until it has it."""
         with self.changed:
             name = (load.at, load.number)
             if self.loads.pop(name, None) is None:
@@ -70,7 +70,9 @@ class World(Judge):
             if fails:
                 self._disturb(load.key)
         found = {} if fails else {"value": [load.key, list(load.versions.values())]}
-        self.fleet.processes[load.at].ask("row", load=load.number, **found)
+        row = self.fleet.processes[load.at].tell("row", load=load.number, **found)
+        if waits:
+            row.result(PATIENCE_S)
 
     def load_of(self, read: Read) -> Load:
         """Wait until a read's own load has begun."""

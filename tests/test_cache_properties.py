@@ -79,7 +79,15 @@ def a_fill_comes_after_an_invalidation(world: World) -> None:
     world.write(1, "user 1")
     world.finish(world.load_of(old))
     world.answer_of(old)
-    time.sleep(0.05)  # what is stored is stored after the answer
+    _filled(world, 0)
+
+
+def _filled(world: World, at: int) -> None:
+    """Wait until a client has tried to store: it answers first."""
+    end = time.monotonic() + 2
+    while not (counts := world.state(at)["counts"])["stored"] + counts["rejected"]:
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def two_writers_stand_before_one_row(world: World) -> None:
@@ -147,6 +155,15 @@ def a_loader_fails(world: World) -> None:
     world.check()
 
 
+def a_read_comes_when_a_load_has_failed(world: World) -> None:
+    for _ in range(40):  # it has to come within a round trip
+        load = world.load_of(world.read(0, "note"))
+        world.finish(load, fails=True, waits=False)
+        world.through(0, "note")
+        world.check()
+        world.delete(0, "note")
+
+
 # P4: time.
 
 
@@ -210,9 +227,10 @@ def a_fill_is_dead_on_arrival(world: World) -> None:
     old = world.read(0, "note")
     world.write(1, "note")
     world.through(1, "note")
+    _filled(world, 1)
     world.finish(world.load_of(old))
     world.answer_of(old)
-    time.sleep(0.05)
+    _filled(world, 0)
     world.through(2, "note")
     world.check()
 
@@ -306,6 +324,7 @@ SCENES: dict[str, Scene] = {
     "reads though owed": an_invalidation_is_refused,
     "error leaks": the_server_is_killed,
     "keeps errors": a_loader_fails,
+    "keeps errors for a moment": a_read_comes_when_a_load_has_failed,
     "asks though open": the_breaker_is_open,
     "no deadline": the_server_hangs,
     "no lease": everybody_misses_at_once,

@@ -183,7 +183,10 @@ def test_a_client_killed_while_the_server_starts_leaves_one_server(own: Settings
     assert wait_until((data_of(own) / "postmaster.pid").exists, 30, pause_s=0.001)
     process.kill()
     process.communicate()
-    first = int((data_of(own) / "postmaster.pid").read_text().splitlines()[0])
+    # The file is there before its first line is.
+    lines = (data_of(own) / "postmaster.pid").read_text
+    assert wait_until(lambda: "\n" in lines(), 30, pause_s=0.001)
+    first = int(lines().splitlines()[0])
     server = postgres.start(own)
     assert (server.pid, server.message) == (first, "")
 

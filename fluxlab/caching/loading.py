@@ -85,6 +85,8 @@ class Loading:
             try:
                 value = await timed(names, load)
             except Exception as error:
+                # Whoever comes from now on did not wait for this load: it is not joined.
+                self._leave(flight, names, vector)
                 flight.fail(error)
                 if has_lease:
                     await self._entries.release(names, vector, token)
@@ -95,8 +97,11 @@ class Loading:
         finally:
             if not flight.landed.done():
                 flight.landed.cancel()
-            if self._flights.by_key.get((names.key, vector)) is flight:
-                del self._flights.by_key[names.key, vector]
+            self._leave(flight, names, vector)
+
+    def _leave(self, flight: Flight, names: Names, vector: Vector) -> None:
+        if self._flights.by_key.get((names.key, vector)) is flight:
+            del self._flights.by_key[names.key, vector]
 
     async def _wait_for_lease(
         self, flight: Flight, names: Names, vector: Vector, token: bytes
