@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from fluxlab.servers.postgres import PostgresServer
 
 _DESCRIPTION = """\
-Measure what the indexes of a PostgreSQL database do for its queries.
+Measure what indexes and a cache do for a PostgreSQL database.
 
 fluxlab rebuilds the database of Flux Studio, runs every query of the application
-before and after the 90 indexes of its sprint, and writes a book about it.
+before and after the 90 indexes of its sprint, replays its users with and without a
+cache, and writes a book about it.
 """
 _EPILOG = """\
 examples:

@@ -4,6 +4,10 @@ The map of slots is read when it is first needed, and again in the background wh
 server says that a key has moved, or does not answer. Replication is asynchronous, so a
 failover may bring a forgotten version back; but it comes from another server, whose epoch
 stands in no entry, and what was stored before is dead.
+
+Two things it cannot see: a primary that was cut off from the others and still answers,
+until the cluster's node timeout; and two failovers, there and back, while a connection was
+idle, until it is opened anew.
 """
 
 from __future__ import annotations
