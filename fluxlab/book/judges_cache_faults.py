@@ -14,6 +14,7 @@ from fluxlab.caching.experiments.found import (
     Fault,
     Outage,
 )
+from fluxlab.caching.options import Options
 from fluxlab.caching.results import LayerName
 from fluxlab.workload.sample import show_ms
 
@@ -69,7 +70,7 @@ def judge_reconnection(
         f"grow to {show_ms(1_000 * waits[-1])}, the later ones by a factor of "
         f"{growth(waits):.2f} each, which is "
         f"{'exponential' if is_exponential else 'not exponential'}. With ours by "
-        f"{growth(ours):.2f}, and the server "
+        f"{growth(ours):.2f} up to {Options().probe_s[1]:g} s, and the server "
         f"{_backs(of_layer(experiments.outages.found, 'fluxlab'))}.",
         expected="back after each outage; waits that double",
         measured=f"back after {len(outages) - len(lost)} of {len(outages)}; "
