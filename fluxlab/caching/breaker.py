@@ -31,6 +31,7 @@ _AWAY_CODES = frozenset(
 #: Of those, the ones that a new session may cure.
 _SESSION_CODES = frozenset({"NOAUTH", "WRONGPASS", "READONLY"})
 _PING = pack([("PING",)])
+_OPENED = "the breaker opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ class Node:
 
     def failed(self, error: Away) -> None:
         """Count a failure; open the breaker at the last one that is borne."""
-        self.last_error = str(error)
+        if str(error) != _OPENED:  # what was under way then says nothing of the cause
+            self.last_error = str(error)
         now = asyncio.get_running_loop().time()
         # What ran out at one time, however many waited, is one failure.
         is_same = (
@@ -125,7 +127,7 @@ class Node:
         """Stop asking, and find out in the background when the server is back."""
         self.is_open = True
         self.opened += 1
-        self.wire.drop("the breaker opened")
+        self.wire.drop(_OPENED)
         if self._probing is None:
             self._probing = asyncio.get_running_loop().create_task(self._probe())
 
