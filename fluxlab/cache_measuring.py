@@ -8,7 +8,7 @@ scratch database that is dropped after.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from psycopg.conninfo import make_conninfo
 
@@ -18,6 +18,7 @@ from fluxlab.book.cache_evidence import (
     REPLAY,
     write_checks,
     write_experiments,
+    write_replay,
 )
 from fluxlab.cache_lab import STATE, open_notes
 from fluxlab.caching.checks.run import run_checks
@@ -27,7 +28,7 @@ from fluxlab.caching.replays.population import Population
 from fluxlab.caching.replays.replay import replay
 from fluxlab.caching.replays.stand import Plan
 from fluxlab.caching.replays.traffic import Demand
-from fluxlab.caching.results import Arrivals, LayerName, Replay
+from fluxlab.caching.results import Arrivals, LayerName
 from fluxlab.errors import FluxlabError
 from fluxlab.indexes.hiding import scratch
 from fluxlab.indexes.states import DATABASES
@@ -36,7 +37,7 @@ from fluxlab.progress import Report, Tick
 from fluxlab.servers.alone import alone
 from fluxlab.servers.binaries import find_redis
 from fluxlab.workload.budget import Budget
-from fluxlab.workload.notes import Facts, Notes
+from fluxlab.workload.notes import Notes
 
 #: The report's concurrent users, and those of the smallest data.
 USERS, FEW_USERS = 500, 50
@@ -194,7 +195,7 @@ def replay_all(lab: Lab, wanted: tuple[Plan, ...], notes: Notes, report: Report)
         with _scratch(lab) as database:
             conninfo = make_conninfo(lab.server.conninfo, dbname=database)
             found = replay(lab.settings, conninfo, people, lab.workload, plan)
-        notes.write(REPLAY, subject, _facts(found))
+        write_replay(notes, subject, found)
     report(Tick("replays", len(wanted), len(wanted)))
 
 
@@ -205,11 +206,6 @@ def _census(lab: Lab) -> Population:
 
 def _scratch(lab: Lab) -> AbstractContextManager[str]:
     return scratch(lab.server, "cache", DATABASES[STATE])
-
-
-def _facts(found: Replay) -> Facts:
-    counts = {name: asdict(one) for name, one in found.resources.items()}
-    return {**asdict(replace(found, resources={})), "resources": counts}
 
 
 def _experiment(lab: Lab, scale: float, notes: Notes, report: Report) -> None:
